@@ -1,0 +1,33 @@
+# Each target makes .venv where there is none and installs what it needs.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test lint typecheck clean
+
+demo: .venv/examples.installed
+	$(BIN)/python examples/demo.py
+
+test: .venv/tests.installed
+	$(BIN)/python -m pytest
+
+lint: .venv/tests.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+typecheck: .venv/tests.installed
+	$(BIN)/mypy gym_safemaze/src safe_mutation/src examples
+
+# torch comes first and exactly: any looser requirement would pull in gigabytes of CUDA libraries.
+.venv/examples.installed: constraints.txt examples/requirements.txt gym_safemaze/pyproject.toml safe_mutation/pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) torch==2.13.0
+	$(PIP) -e "./gym_safemaze[render]" -e ./safe_mutation -r examples/requirements.txt
+	touch $@
+
+.venv/tests.installed: .venv/examples.installed tests/requirements.txt
+	$(PIP) -r tests/requirements.txt
+	touch $@
+
+clean:
+	rm -rf .venv runs
