@@ -1,0 +1,242 @@
+"""safemaze/BreadcrumbHardMaze-v0: a robot with eleven sensors in the paper's deceptive maze."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium.spaces import Box
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+from gym_safemaze import robot
+from gym_safemaze.lanes import LaneEnv, LaneVectorEnv, Mask, Options, StepResult
+from gym_safemaze.wall_maze import WallMaze, path_distance, wall_distance
+
+Walls = Sequence[Sequence[float]]
+Place = Sequence[float]
+
+
+class HardMazeLanes:
+    """N robots, each in its own copy of one maze (see `gym_safemaze.lanes.Lanes`).
+
+    Args:
+        num_lanes: N.
+        maze: the maze.
+        max_steps: frames of an episode.
+        frame_skip: frames for which an action is held.
+        reward: "progress" or "final".
+        record_frames: whether info has the observations after every frame.
+    """
+
+    observation_space = Box(0.0, 1.0, (robot.NUM_SENSORS,), np.float32)
+    action_space = Box(0.0, 1.0, (2,), np.float32)
+    reset_options = ("start", "heading")
+
+    def __init__(
+        self,
+        num_lanes: int,
+        maze: WallMaze,
+        max_steps: int,
+        frame_skip: int,
+        reward: str,
+        record_frames: bool,
+    ) -> None:
+        for name, value in (("num_envs", num_lanes), ("max_steps", max_steps), ("frame_skip", frame_skip)):
+            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+                raise ValueError(f"expected {name} to be an integer of at least 1, got {value!r}")
+        if reward not in ("progress", "final"):
+            raise ValueError(f'expected reward to be "progress" or "final", got {reward!r}')
+        self.num_lanes, self.maze = int(num_lanes), maze
+        self.max_steps, self.frame_skip = int(max_steps), int(frame_skip)
+        self.reward, self.record_frames = reward, bool(record_frames)
+        self._fitness = -path_distance(maze).astype(np.float64)
+        self._walls, self._rays = robot.wall_table(np.asarray(maze.walls)), robot.ray_table()
+        self._goal = np.float32(maze.goal[0]), np.float32(maze.goal[1])
+        self._check_start(np.asarray(maze.start))
+        self.state = np.zeros(self.num_lanes, dtype=robot.LANE)
+        self._frames = np.zeros(
+            (self.num_lanes, self.frame_skip if record_frames else 1, robot.NUM_SENSORS), np.float32
+        )
+
+    def reset(self, mask: Mask, generator: Callable[[int], np.random.Generator], options: Options) -> None:
+        """Put the robots of `mask` at the start, or at options "start" (2,) or (N, 2) and "heading", () or (N,)."""
+        start = self._option("start", options.get("start", self.maze.start), (2,))
+        heading = self._option("heading", options.get("heading", self.maze.heading), ())
+        self._check_start(start[mask])
+        if not ((heading >= 0) & (heading <= 360)).all():
+            raise ValueError(f"expected headings in [0, 360] degrees, got {options['heading']!r}")
+        fresh = np.zeros(self.num_lanes, dtype=robot.LANE)
+        fresh["x"], fresh["y"], fresh["heading"] = start[:, 0], start[:, 1], heading
+        fresh["fitness"] = self._fitness[fresh["x"].astype(int), fresh["y"].astype(int)]
+        self.state[mask] = fresh[mask]
+        if self.record_frames:
+            self._frames = self._frames.copy()
+            self._frames[mask] = self.observe()[mask, np.newaxis]
+
+    def step(self, actions: NDArray, active: Mask) -> StepResult:
+        """Advance the active robots by `frame_skip` frames, or to the end of the episode."""
+        before = self.state["fitness"].copy()
+        frames = np.empty(self._frames.shape, dtype=np.float32)
+        broken = robot.advance_lanes(
+            self.state,
+            active,
+            actions,
+            self.frame_skip,
+            self.max_steps,
+            self._walls,
+            self._rays,
+            *self._goal,
+            self._fitness,
+            frames,
+        )
+        if broken >= 0:
+            raise ValueError(f"expected actions that are numbers, got {actions[broken]} in lane {broken}")
+        self._frames = frames
+        over = self.state["steps"] >= self.max_steps
+        if self.reward == "progress":
+            rewards = self.state["fitness"] - before
+        else:
+            rewards = np.where(over, self.state["fitness"], 0.0)
+        return (
+            frames[:, -1].copy() if self.record_frames else frames[:, 0],
+            rewards,
+            over,
+            np.zeros_like(over),
+        )
+
+    def observe(self) -> NDArray[np.float32]:
+        """Return the sensors (N, 11)."""
+        observations = np.empty((self.num_lanes, robot.NUM_SENSORS), dtype=np.float32)
+        robot.sense_lanes(self.state, self._walls, self._rays, *self._goal, observations)
+        return observations
+
+    def info(self) -> dict[str, NDArray]:
+        """Return fitness (N,), solved (N,), behavior (N, 2), steps (N,), and frames (N, frame_skip, 11) if recorded."""
+        state = self.state
+        info = {
+            "fitness": state["fitness"].copy(),
+            "solved": state["solved"].copy(),
+            "behavior": np.stack([state["x"], state["y"]], axis=1),
+            "steps": state["steps"].copy(),
+        }
+        if self.record_frames:
+            info["frames"] = self._frames.copy()
+        return info
+
+    def draw(self, lane: int) -> NDArray[np.uint8]:
+        """Return a picture of one robot in its maze."""
+        raise NotImplementedError
+
+    def _option(self, name: str, value: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        array = np.asarray(value, dtype=np.float32)
+        if array.shape not in (shape, (self.num_lanes, *shape)):
+            raise ValueError(
+                f"expected option {name!r} of shape {shape} or {(self.num_lanes, *shape)}, got {array.shape}"
+            )
+        return np.broadcast_to(array, (self.num_lanes, *shape))
+
+    def _check_start(self, start: NDArray) -> None:
+        for x, y in np.unique(start.reshape(-1, 2), axis=0).tolist():
+            inside = 0 <= x < self._fitness.shape[0] and 0 <= y < self._fitness.shape[1]
+            if not inside or not np.isfinite(self._fitness[int(x), int(y)]):
+                raise ValueError(f"the start ({x:g}, {y:g}) lies inside a wall or outside the maze")
+            if wall_distance(self.maze, x, y) < robot.RADIUS:
+                raise ValueError(
+                    f"the start ({x:g}, {y:g}) is closer to a wall than the robot's radius, {robot.RADIUS:g}"
+                )
+
+
+def _chosen_maze(
+    maze: str, walls: Walls | None, start: Place | None, goal: Place | None, heading: float | None
+) -> WallMaze:
+    """Return the named maze with the given parts exchanged."""
+    named = WallMaze.load(maze)
+    return WallMaze(
+        walls=named.walls if walls is None else walls,  # type: ignore[arg-type]
+        start=named.start if start is None else start,  # type: ignore[arg-type]
+        goal=named.goal if goal is None else goal,  # type: ignore[arg-type]
+        heading=named.heading if heading is None else heading,
+    )
+
+
+class BreadcrumbHardMazeEnv(LaneEnv):
+    """One robot in the Hard Maze. See README.md of this package for the whole description.
+
+    Args:
+        maze: "hard", "medium", or the path of a maze file (`WallMaze.load`).
+        walls: segments (W, 4) to use in place of the maze's own, each x0 y0 x1 y1; they must be closed.
+        start: start (x, y) in place of the maze's own.
+        goal: goal (x, y) in place of the maze's own.
+        heading: heading at the start in degrees, in place of the maze's own.
+        max_steps: frames of an episode, after which it terminates.
+        frame_skip: frames for which each action is held. The last action of an episode is held for the frames that are
+            left: 400 frames at 3 a step are 133 steps of 3 frames and one of 1.
+        reward: "progress" rewards each step by what it gained in fitness, which adds up to the final fitness minus the
+            first; "final" is 0 until the last step, which is rewarded with the fitness.
+        record_frames: add `frames` (frame_skip, 11) to info, the observations after each frame of the step. Frames
+            after the end of the episode, and those of a reset, repeat the last observation, so that `frames[-1]` always
+            is the observation returned.
+        render_mode: None, "rgb_array" or "human".
+
+    Raises:
+        ValueError: for an argument out of range, walls that are not closed, a start or goal inside a wall.
+    """
+
+    def __init__(
+        self,
+        maze: str = "hard",
+        *,
+        walls: Walls | None = None,
+        start: Place | None = None,
+        goal: Place | None = None,
+        heading: float | None = None,
+        max_steps: int = 400,
+        frame_skip: int = 1,
+        reward: str = "progress",
+        record_frames: bool = False,
+        render_mode: str | None = None,
+    ) -> None:
+        chosen = _chosen_maze(maze, walls, start, goal, heading)
+        super().__init__(HardMazeLanes(1, chosen, max_steps, frame_skip, reward, record_frames), render_mode)
+
+
+class BreadcrumbHardMazeVectorEnv(LaneVectorEnv):
+    """N robots in N copies of the Hard Maze, advanced together.
+
+    Args:
+        num_envs: N.
+        maze: as in `BreadcrumbHardMazeEnv`, and so are walls, start, goal, heading, max_steps, frame_skip and reward.
+        walls: see `BreadcrumbHardMazeEnv`.
+        start: see `BreadcrumbHardMazeEnv`.
+        goal: see `BreadcrumbHardMazeEnv`.
+        heading: see `BreadcrumbHardMazeEnv`.
+        max_steps: see `BreadcrumbHardMazeEnv`.
+        frame_skip: see `BreadcrumbHardMazeEnv`.
+        reward: see `BreadcrumbHardMazeEnv`.
+        record_frames: add `frames` (N, frame_skip, 11) to info, with `frames[:, -1]` the observation returned.
+        autoreset_mode: "NextStep", "SameStep" or "Disabled".
+        render_mode: None or "rgb_array".
+
+    Raises:
+        ValueError: as `BreadcrumbHardMazeEnv`, or for an unknown autoreset mode.
+    """
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        maze: str = "hard",
+        *,
+        walls: Walls | None = None,
+        start: Place | None = None,
+        goal: Place | None = None,
+        heading: float | None = None,
+        max_steps: int = 400,
+        frame_skip: int = 1,
+        reward: str = "progress",
+        record_frames: bool = False,
+        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        render_mode: str | None = None,
+    ) -> None:
+        chosen = _chosen_maze(maze, walls, start, goal, heading)
+        lanes = HardMazeLanes(num_envs, chosen, max_steps, frame_skip, reward, record_frames)
+        super().__init__(lanes, autoreset_mode, render_mode)

@@ -1,0 +1,52 @@
+"""A window on the screen for render_mode="human".
+
+pygame is imported when the first picture is shown and at no other time; only its display part is started, since its
+sound part can take seconds. Without a screen SDL draws into memory.
+"""
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from gymnasium.error import DependencyNotInstalled
+from numpy.typing import NDArray
+
+
+def import_pygame() -> ModuleType:
+    """Import pygame, or say how to install it."""
+    try:
+        import pygame
+    except ImportError as error:
+        raise DependencyNotInstalled('pictures need pygame: pip install "gym-safemaze[render]"') from error
+    return pygame
+
+
+class Window:
+    """Shows pictures, one after the other. Opened by the first; a pickled window comes back closed."""
+
+    def __init__(self) -> None:
+        self._surface: Any = None
+        self._clock: Any = None
+
+    def show(self, picture: NDArray[np.uint8], fps: int) -> None:
+        """Show `picture` (height, width, 3), waiting so that at most `fps` pictures a second are seen."""
+        pygame = import_pygame()
+        size = (picture.shape[1], picture.shape[0])
+        if self._surface is None or self._surface.get_size() != size:
+            pygame.display.init()
+            self._surface = pygame.display.set_mode(size)
+            self._clock = pygame.time.Clock()
+            pygame.display.set_caption("safemaze")
+        pygame.event.pump()
+        pygame.surfarray.blit_array(self._surface, picture.transpose(1, 0, 2))
+        pygame.display.flip()
+        self._clock.tick(fps)
+
+    def close(self) -> None:
+        """Close the window if it is open."""
+        if self._surface is not None:
+            import_pygame().display.quit()
+            self._surface = self._clock = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_surface": None, "_clock": None}
