@@ -1,0 +1,213 @@
+"""Mazes drawn with characters, one per square.
+
+``#`` is a wall, ``.`` a free square, ``S`` the start. The correct path is either drawn with ``x``, one line of
+squares leading away from the start, or left to be found: with a goal ``G`` it is a shortest way there.
+
+    ######
+    #Sxx.#      the start is square (1, 1), the path (1, 2), (1, 3), (2, 3)
+    ###x##
+    ######
+
+Squares are (row, column) from the top left, counted from 0 in code and from 1 in messages to people.
+"""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+WALL, FREE, START, PATH, GOAL = "#.SxG"
+Square = tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class AsciiMaze:
+    """A closed maze with a start and one correct path.
+
+    Attributes:
+        rows: The drawing, one string per row.
+        walls: (rows, columns) bool, True where there is a wall. Every way out of the start ends at one.
+        path: (K + 1, 2) int64, the squares of the correct path in walking order; ``path[0]`` is the start.
+        order: (rows, columns) int64, the index in `path` of each square, -1 off the path.
+        reachable: (rows, columns) bool, the squares that can be walked to from the start.
+    """
+
+    rows: tuple[str, ...]
+    walls: NDArray[np.bool_]
+    path: NDArray[np.int64]
+    order: NDArray[np.int64]
+    reachable: NDArray[np.bool_]
+
+    @property
+    def start(self) -> Square:
+        """The start square (row, column)."""
+        return int(self.path[0, 0]), int(self.path[0, 1])
+
+
+def bundled_mazes() -> list[str]:
+    """Names of the mazes that come with the package, accepted wherever a maze is asked for."""
+    folder = files("gym_safemaze") / "mazes" / "ascii"
+    return sorted(entry.name[: -len(".txt")] for entry in folder.iterdir() if entry.name.endswith(".txt"))
+
+
+def load_maze(maze: str | os.PathLike[str] | Sequence[str]) -> AsciiMaze:
+    """Read a maze from a bundled name, the path of a text file, a drawing, or its list of rows.
+
+    Raises:
+        ValueError: The drawing is no closed maze with one start and one path; the message points at the
+            row and column. Or the name is neither bundled nor a file.
+        TypeError: `maze` is neither a string nor a sequence of strings.
+    """
+    if isinstance(maze, os.PathLike):
+        maze = os.fspath(maze)
+    if not isinstance(maze, str):
+        if not isinstance(maze, Sequence) or not all(isinstance(row, str) for row in maze):
+            raise TypeError(f"expected a maze as a name, a file, a drawing or a list of rows, got {maze!r}")
+        return parse_maze("\n".join(maze))
+    if "\n" in maze:
+        return parse_maze(maze)
+    if maze in bundled_mazes():
+        return parse_maze((files("gym_safemaze") / "mazes" / "ascii" / f"{maze}.txt").read_text("utf-8"))
+    if not Path(maze).is_file():
+        raise ValueError(f"expected a maze file or one of {', '.join(bundled_mazes())}, got {maze!r}")
+    return parse_maze(Path(maze).read_text("utf-8"))
+
+
+def parse_maze(text: str) -> AsciiMaze:
+    """Read a drawing; common indentation and blank lines around it do not count.
+
+    Raises:
+        ValueError: As `load_maze`.
+    """
+    text = "\n".join(row.rstrip() for row in text.expandtabs().splitlines())
+    rows = tuple(textwrap.dedent(text).strip("\n").split("\n"))
+    _check_characters(rows)
+    drawing = np.array([list(row) for row in rows])
+    walls = drawing == WALL
+    start = _only_one(rows, drawing, START, "start")
+    came_from = _flood(walls, start)
+    _check_closed(rows, came_from)
+    squares = (
+        _drawn_path(rows, drawing, start) if (drawing == PATH).any() else _way_to_goal(rows, drawing, start)
+    )
+    path = np.array(squares, dtype=np.int64)
+    order = np.full(walls.shape, -1, dtype=np.int64)
+    order[path[:, 0], path[:, 1]] = np.arange(len(path))
+    reachable = np.zeros(walls.shape, dtype=np.bool_)
+    reachable[tuple(np.array(list(came_from)).T)] = True
+    for array in (walls, path, order, reachable):
+        array.setflags(write=False)
+    return AsciiMaze(rows, walls, path, order, reachable)
+
+
+def _check_characters(rows: tuple[str, ...]) -> None:
+    if not rows[0]:
+        raise ValueError("the maze is empty")
+    for i, row in enumerate(rows):
+        for j, character in enumerate(row):
+            if character not in (WALL, FREE, START, PATH, GOAL):
+                raise ValueError(
+                    f"unknown character {character!r} at {_place(rows, i, j)}\n"
+                    "known are # wall, . free, S start, x path, G goal"
+                )
+        if len(row) != len(rows[0]):
+            fault = "missing" if len(row) < len(rows[0]) else "too many"
+            raise ValueError(
+                f"every row must be as long as the first, {len(rows[0])} squares, but row {i + 1} has "
+                f"{len(row)}: {fault} from {_place(rows, i, min(len(row), len(rows[0])))}"
+            )
+
+
+def _only_one(rows: tuple[str, ...], drawing: NDArray[np.str_], character: str, noun: str) -> Square:
+    found = [(int(i), int(j)) for i, j in np.argwhere(drawing == character)]
+    if not found:
+        raise ValueError(
+            f"the maze has no {noun} {character!r} in its {len(rows)} rows and {len(rows[0])} columns"
+        )
+    if len(found) > 1:
+        first, second = found[:2]
+        raise ValueError(
+            f"the maze has {len(found)} {noun}s {character!r}: the first at row {first[0] + 1}, "
+            f"column {first[1] + 1}, another at {_place(rows, *second)}"
+        )
+    return found[0]
+
+
+def _flood(walls: NDArray[np.bool_], start: Square) -> dict[Square, Square]:
+    """Squares that can be reached, each with the one it was reached from, nearest first."""
+    reached = {start: start}
+    queue = deque([start])
+    while queue:
+        square = queue.popleft()
+        for neighbour in _neighbours(square, walls.shape):
+            if neighbour not in reached and not walls[neighbour]:
+                reached[neighbour] = square
+                queue.append(neighbour)
+    return reached
+
+
+def _neighbours(square: Square, shape: tuple[int, ...]) -> list[Square]:
+    row, column = square
+    around = [(row - 1, column), (row + 1, column), (row, column - 1), (row, column + 1)]
+    return [(i, j) for i, j in around if 0 <= i < shape[0] and 0 <= j < shape[1]]
+
+
+def _check_closed(rows: tuple[str, ...], reached: dict[Square, Square]) -> None:
+    for i, j in reached:
+        if i in (0, len(rows) - 1) or j in (0, len(rows[0]) - 1):
+            raise ValueError(
+                "the maze is not closed: the start leads to a free square on the border "
+                f"at {_place(rows, i, j)}"
+            )
+
+
+def _drawn_path(rows: tuple[str, ...], drawing: NDArray[np.str_], start: Square) -> list[Square]:
+    """Follow the x from the start; every one must be met and none may leave a choice."""
+    if (drawing == GOAL).any():
+        i, j = np.argwhere(drawing == GOAL)[0]
+        raise ValueError(
+            f"the path is drawn with 'x' already, so a goal is one too many at {_place(rows, i, j)}"
+        )
+    squares = [start]
+    left = {(int(i), int(j)) for i, j in np.argwhere(drawing == PATH)}
+    while True:
+        ahead = [square for square in _neighbours(squares[-1], drawing.shape) if square in left]
+        if len(ahead) > 1:
+            raise ValueError(f"the path of 'x' forks at {_place(rows, *squares[-1])}")
+        if not ahead:
+            break
+        squares.append(ahead[0])
+        left.remove(ahead[0])
+    if left:
+        raise ValueError(
+            f"the path of 'x' must be one line from the start, but it ends after {len(squares) - 1} squares "
+            f"and does not meet the 'x' at {_place(rows, *min(left))}"
+        )
+    return squares
+
+
+def _way_to_goal(rows: tuple[str, ...], drawing: NDArray[np.str_], start: Square) -> list[Square]:
+    """A shortest way from the start to the goal; of equally short ones always the same."""
+    if not (drawing == GOAL).any():
+        raise ValueError("the maze has neither a path of 'x' nor a goal 'G', so there is nothing to reach")
+    goal = _only_one(rows, drawing, GOAL, "goal")
+    came_from = _flood(drawing == WALL, start)
+    if goal not in came_from:
+        raise ValueError(f"no way leads from the start to the goal at {_place(rows, *goal)}")
+    squares = [goal]
+    while squares[-1] != start:
+        squares.append(came_from[squares[-1]])
+    return squares[::-1]
+
+
+def _place(rows: tuple[str, ...], row: int, column: int) -> str:
+    """Point at a square: its position in words, then the row it is in with a mark below it."""
+    return f"row {row + 1}, column {column + 1} (counted from 1):\n    {rows[row]}\n    {' ' * column}^"
