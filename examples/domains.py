@@ -1,0 +1,36 @@
+"""The domains that can be evolved by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from lockstep import Domain
+from networks import FeedForward, ParityNetwork, hard_maze_network
+from parity import evaluate_parity
+from rollout import evaluate_hard_maze
+
+
+@dataclass(frozen=True)
+class Task:
+    """A domain together with the network that evolves in it."""
+
+    network: FeedForward | ParityNetwork
+    domain: Domain
+
+
+def hard_maze() -> Task:
+    """The Breadcrumb Hard Maze with the paper's deep network."""
+    network = hard_maze_network()
+    evaluate = partial(evaluate_hard_maze, network)
+    return Task(network, Domain("breadcrumb-hard-maze", network.initial_genomes, evaluate))
+
+
+def recurrent_parity() -> Task:
+    """Recurrent Parity with the paper's two-layer recurrent network."""
+    network = ParityNetwork()
+    evaluate = partial(evaluate_parity, network)
+    return Task(network, Domain("recurrent-parity", network.initial_genomes, evaluate))
+
+
+DOMAINS = {"breadcrumb-hard-maze": hard_maze, "recurrent-parity": recurrent_parity}

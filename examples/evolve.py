@@ -1,0 +1,228 @@
+"""Evolve a network in one of the paper's domains and picture what safe mutation does to the champion.
+
+    python examples/evolve.py breadcrumb-hard-maze --operator SM-G-SO --runs 8 --seed 1
+
+The run folder then holds settings.json, history.jsonl, champion.npz and, for the maze, solution.png.
+Ctrl-C stops cleanly; the same command goes on from where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import checkpoint
+import numpy as np
+import torch
+from domains import DOMAINS
+from lockstep import Lockstep
+from paper_settings import OPERATORS, TABLE_S2
+from safe_mutation import make
+from solution_picture import picture_solution
+from steady_state_ga import SteadyStateGA
+from tqdm import tqdm
+
+HISTORY_INTERVAL = 250  # evaluations between two lines of history.jsonl for each run
+CHECKPOINT_INTERVAL = 30.0  # seconds
+PACKAGES = ("gym-safemaze", "safe-mutation", "torch", "numpy", "numba", "gymnasium")
+
+
+def versions() -> dict[str, str]:
+    """The versions that a result depends on."""
+    return {"python": platform.python_version()} | {package: version(package) for package in PACKAGES}
+
+
+class History:
+    """history.jsonl: for each run a line every so many evaluations and one when it is solved."""
+
+    def __init__(self, path: Path, lockstep: Lockstep) -> None:
+        kept = self._committed_lines(path, lockstep) if path.exists() else []
+        checkpoint.write_atomically(path, "".join(kept).encode())
+        self._file = open(path, "a", buffering=1)  # noqa: SIM115  (closed by close)
+        self._logged = [ga.evaluations for ga in lockstep.gas]
+
+    @staticmethod
+    def _committed_lines(path: Path, lockstep: Lockstep) -> list[str]:
+        """The lines that are not newer than the checkpoint; the others will be written again."""
+        lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("}\n")]
+        entries = [json.loads(line) for line in lines]
+        return [
+            line
+            for line, entry in zip(lines, entries, strict=True)
+            if entry["evaluations"] <= lockstep.gas[entry["run"]].evaluations
+        ]
+
+    def log(self, lockstep: Lockstep) -> None:
+        """Write the lines that are due."""
+        for ga in lockstep.gas:
+            last = self._logged[ga.run]
+            solved = lockstep.solved_at[ga.run] is not None and last != ga.evaluations
+            if solved or ga.evaluations // HISTORY_INTERVAL > last // HISTORY_INTERVAL:
+                self._logged[ga.run] = ga.evaluations
+                self._file.write(json.dumps(entry(lockstep, ga)) + "\n")
+
+    def close(self) -> None:
+        """Flush and close the file."""
+        self._file.close()
+
+
+def entry(lockstep: Lockstep, ga: SteadyStateGA) -> dict[str, Any]:
+    """One line of the history."""
+    fitness = [individual.fitness for individual in ga.population]
+    return {
+        "run": ga.run,
+        "evaluations": ga.evaluations,
+        "best_fitness": max(fitness),
+        "mean_fitness": sum(fitness) / len(fitness),
+        "solved": lockstep.solved_at[ga.run] is not None,
+    }
+
+
+def evolve(lockstep: Lockstep, folder: Path, settings: dict[str, Any], first_solution: bool) -> None:
+    """Run to the end (or to the first solution), keeping history and checkpoints in the folder."""
+    saved = folder / "checkpoint.npz"
+    checkpoint.restore(saved, lockstep, settings)
+    history = History(folder / "history.jsonl", lockstep)
+    done = sum(ga.evaluations for ga in lockstep.gas)
+    budget = len(lockstep.gas) * lockstep.max_evaluations
+    last_save = time.monotonic()
+    with tqdm(total=budget, initial=done, unit=" evaluations", smoothing=0.05, dynamic_ncols=True) as bar:
+        try:
+            for evaluations in () if first_solution and any(lockstep.solved_at) else lockstep.run():
+                history.log(lockstep)
+                show_progress(bar, lockstep, evaluations)
+                if first_solution and any(lockstep.solved_at):
+                    break
+                if time.monotonic() - last_save > CHECKPOINT_INTERVAL:
+                    checkpoint.save(saved, lockstep, settings)
+                    last_save = time.monotonic()
+        finally:  # an interrupt, too, keeps everything
+            checkpoint.save(saved, lockstep, settings)
+            history.close()
+
+
+def show_progress(bar: tqdm, lockstep: Lockstep, evaluations: int) -> None:
+    """Move the bar on; runs that are solved no longer count as work to do."""
+    bar.total = sum(
+        ga.evaluations if solved_at else lockstep.max_evaluations
+        for ga, solved_at in zip(lockstep.gas, lockstep.solved_at, strict=True)
+    )
+    solved = sum(solved_at is not None for solved_at in lockstep.solved_at)
+    best = max(ga.champion.fitness for ga in lockstep.gas if ga.champion)
+    bar.set_postfix_str(f"best {best:.4g}, solved {solved}/{len(lockstep.gas)}", refresh=False)
+    bar.update(evaluations)
+
+
+def save_champion(path: Path, lockstep: Lockstep) -> SteadyStateGA:
+    """Write the best genome of all replicates (the earliest solution, if any) and return its GA."""
+    found = [ga for ga in lockstep.gas if ga.champion is not None]
+    if not found:
+        raise SystemExit("stopped before a single evaluation: there is no champion")
+
+    def quality(ga: SteadyStateGA) -> tuple[float, ...]:
+        assert ga.champion is not None
+        return (-(lockstep.solved_at[ga.run] or np.inf), ga.champion.fitness)
+
+    best = max(found, key=quality)
+    assert best.champion is not None
+    with open(draft := path.with_suffix(".part"), "wb") as file:
+        np.savez(
+            file,
+            genome=best.champion.genome,
+            experiences=best.champion.experiences,
+            fitness=best.champion.fitness,
+            solved=best.champion.solved,
+            run=best.run,
+            evaluations=lockstep.solved_at[best.run] or best.evaluations,
+        )
+    os.replace(draft, path)
+    return best
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line; anything that does not make sense ends with one line and status 2."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("domain", choices=DOMAINS, help="what to evolve for")
+    parser.add_argument("--operator", choices=OPERATORS, default="SM-G-SO", help="default: %(default)s")
+    parser.add_argument("--runs", type=int, default=8, help="replicates in lockstep (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="default: %(default)s")
+    parser.add_argument("--intensity", type=float, help="sigma, or divergence for SM-R (default: table S1)")
+    parser.add_argument("--max-evaluations", type=int, help="of each run (default: table S2)")
+    parser.add_argument("--first-solution", action="store_true", help="stop when one run has solved the task")
+    parser.add_argument("--output", type=Path, help="run folder (default: runs/DOMAIN/OPERATOR/seed-SEED)")
+    options = parser.parse_args(arguments)
+    if options.max_evaluations is None:
+        options.max_evaluations = TABLE_S2[options.domain].max_evaluations
+    if options.output is None:
+        options.output = Path("runs", options.domain, options.operator, f"seed-{options.seed}")
+    if options.runs < 1:
+        parser.error(f"argument --runs: expected at least 1 replicate, got {options.runs}")
+    if not 0 <= options.seed < 2**63:
+        parser.error(f"argument --seed: expected a seed from 0 to 2**63 - 1, got {options.seed}")
+    return options
+
+
+def set_up(options: argparse.Namespace) -> tuple[Lockstep, dict[str, Any]]:
+    """The replicates and the settings that decide their outcome."""
+    task = DOMAINS[options.domain]()
+    table = TABLE_S2[options.domain]
+    operator = make(options.operator, task.network, domain=options.domain, intensity=options.intensity)
+    gas = [
+        SteadyStateGA(table.population_size, table.tournament_size, options.seed, run)
+        for run in range(options.runs)
+    ]
+    settings = {
+        "domain": options.domain,
+        "operator": repr(operator),
+        "runs": options.runs,
+        "seed": options.seed,
+        "max_evaluations": options.max_evaluations,
+        "population_size": table.population_size,
+        "tournament_size": table.tournament_size,
+        "versions": versions(),
+    }
+    return Lockstep(task.domain, operator, gas, options.max_evaluations), settings
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    options = parse_arguments(arguments)
+    torch.set_num_threads(1)  # the batches are small: a second thread costs more than it brings
+    try:
+        lockstep, settings = set_up(options)
+        options.output.mkdir(parents=True, exist_ok=True)
+        evolve_in(options, lockstep, settings)
+    except (ValueError, OSError) as error:
+        print(f"evolve.py: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"stopped; the same command goes on from {options.output}", file=sys.stderr)
+        return 130
+    return 0
+
+
+def evolve_in(options: argparse.Namespace, lockstep: Lockstep, settings: dict[str, Any]) -> None:
+    """Evolve, then write champion and picture into the run folder, also after an interrupt."""
+    folder = options.output
+    checkpoint.write_atomically(folder / "settings.json", (json.dumps(settings, indent=2) + "\n").encode())
+    try:
+        evolve(lockstep, folder, settings, options.first_solution)
+    finally:
+        best = save_champion(folder / "champion.npz", lockstep)
+    solved = sum(solved_at is not None for solved_at in lockstep.solved_at)
+    at = lockstep.solved_at[best.run]
+    print(f"{solved} of {len(lockstep.gas)} runs solved" + (f", the first at evaluation {at}" if at else ""))
+    if options.domain == "breadcrumb-hard-maze" and best.champion is not None:
+        safe = options.operator if options.operator != "control" else "SM-G-SO"
+        print(picture_solution(folder / "solution.png", best.champion, safe, options.seed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,26 @@
+"""Random numbers addressed by what they are for, so that no generator state has to be kept.
+
+Whatever happens to child ``index`` of a run is drawn from its own Philox stream. A run that is
+killed and resumed, or computed beside nineteen others, therefore meets exactly the same numbers.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+
+
+class Purpose(IntEnum):
+    """What a stream of random numbers is used for."""
+
+    GENESIS = 0
+    SELECTION = 1
+    MUTATION = 2
+    EXPERIENCES = 3
+    ROBUSTNESS = 4
+
+
+def stream(seed: int, run: int, index: int, purpose: Purpose) -> np.random.Generator:
+    """The generator of evaluation ``index`` of a run, for one purpose."""
+    return np.random.Generator(np.random.Philox(key=[seed, run], counter=[0, 0, index, purpose]))

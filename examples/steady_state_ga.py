@@ -1,0 +1,87 @@
+"""The paper's genetic algorithm: steady state, tournaments of five, no crossover (section 2 of its supplement).
+
+One step is ``parent = ga.ask()``, a mutation and an evaluation of your own, ``ga.tell(child)``:
+the best of a random tournament becomes the parent and the child takes the place of the worst of
+the same tournament, as in the published code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from randomness import Purpose, stream
+
+
+@dataclass
+class Individual:
+    """An evaluated genome.
+
+    Attributes:
+        genome: Weights (P,), float32.
+        fitness: Higher is better.
+        solved: Whether its evaluation solved the task.
+        experiences: Inputs (I, ...) the network met while it was evaluated.
+        sensitivity: Sensitivities (P,) of its weights, once a mutation has needed them.
+    """
+
+    genome: np.ndarray
+    fitness: float
+    solved: bool
+    experiences: np.ndarray
+    sensitivity: np.ndarray | None = None
+
+
+class SteadyStateGA:
+    """A population that ``ask`` draws parents from and ``tell`` puts children into.
+
+    Args:
+        population_size: Individuals kept; the first so many told are the initial population.
+        tournament_size: Individuals drawn, without replacement, for each child.
+        seed: Together with ``run`` decides every tournament.
+        run: Number of this replicate.
+    """
+
+    def __init__(self, population_size: int = 250, tournament_size: int = 5, seed: int = 0, run: int = 0) -> None:
+        if not 2 <= tournament_size <= population_size:
+            raise ValueError(
+                f"expected a tournament of 2 to population_size={population_size} individuals, "
+                f"got {tournament_size}"
+            )
+        self.population_size = population_size
+        self.tournament_size = tournament_size
+        self.seed = seed
+        self.run = run
+        self.population: list[Individual] = []
+        self.evaluations = 0
+        self.champion: Individual | None = None
+        self._replaced = -1
+
+    def ask(self) -> Individual:
+        """The winner of a new tournament, to be mutated; its loser will be replaced by the next ``tell``."""
+        if len(self.population) < self.population_size:
+            raise RuntimeError(
+                f"expected {self.population_size} individuals before the first ask, got {len(self.population)}"
+            )
+        chance = stream(self.seed, self.run, self.evaluations, Purpose.SELECTION)
+        entrants = chance.choice(self.population_size, self.tournament_size, replace=False)
+        ranked = sorted(entrants, key=lambda entrant: self.population[entrant].fitness)
+        self._replaced = ranked[0]
+        return self.population[ranked[-1]]
+
+    def tell(self, child: Individual) -> None:
+        """Count an evaluated individual and take it into the population."""
+        if len(self.population) < self.population_size:
+            self.population.append(child)
+        elif self._replaced >= 0:
+            self.population[self._replaced] = child
+            self._replaced = -1
+        else:
+            raise RuntimeError("expected an ask before each tell once the population is full")
+        self.evaluations += 1
+        if self.champion is None or _better(child, self.champion):
+            self.champion = child
+
+
+def _better(child: Individual, champion: Individual) -> bool:
+    return (child.solved, child.fitness) > (champion.solved, champion.fitness)
