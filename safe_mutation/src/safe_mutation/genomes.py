@@ -1,0 +1,76 @@
+"""Genomes as callers hold them (numpy or torch, one or a batch) and as the operators compute with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Genomes:
+    """One genome (P,) or a batch (N, P), read once, with the way back to the caller's kind of array.
+
+    Attributes:
+        params: The genomes as a tensor (N, P), float32 or float64: half precision is computed in float32.
+        single: Whether the caller gave one genome (P,).
+
+    Args:
+        genomes: Array or tensor of floating-point numbers.
+        num_params: Expected length P, if known.
+
+    Raises:
+        TypeError: If it is no array or tensor of floating-point numbers.
+        ValueError: If its shape is wrong or a number is not finite.
+    """
+
+    def __init__(self, genomes: Any, num_params: int | None) -> None:
+        self._numpy = isinstance(genomes, np.ndarray)
+        if isinstance(genomes, np.ndarray):
+            if genomes.dtype not in (np.float16, np.float32, np.float64):
+                raise TypeError(f"expected genomes of a floating-point dtype, got {genomes.dtype}")
+            writeable = genomes if genomes.flags.writeable else genomes.copy()
+            tensor = torch.from_numpy(np.ascontiguousarray(writeable))
+        elif isinstance(genomes, Tensor):
+            if not genomes.is_floating_point():
+                raise TypeError(f"expected genomes of a floating-point dtype, got {genomes.dtype}")
+            tensor = genomes.detach()
+        else:
+            raise TypeError(f"expected genomes as a numpy array or a tensor, got {type(genomes).__name__}")
+        shape = tuple(tensor.shape)
+        if len(shape) not in (1, 2) or 0 in shape or (num_params is not None and shape[-1] != num_params):
+            p = "P" if num_params is None else num_params
+            wanted = f"({p},)" if len(shape) == 1 else f"(N, {p})"
+            raise ValueError(f"expected a genome of shape {wanted}, got {shape}")
+        self.single = len(shape) == 1
+        self.dtype = tensor.dtype
+        wide = torch.float64 if self.dtype == torch.float64 else torch.float32
+        self.params = (tensor[None] if self.single else tensor).to(wide)
+        require_finite(self.params, "a finite genome")
+
+    def restore(self, values: Tensor) -> Any:
+        """Values (N, ...) as the caller's kind of array, without the N for a single genome."""
+        values = values[0] if self.single else values
+        return values.cpu().numpy() if self._numpy else values
+
+    def restore_dtype(self, values: Tensor) -> Any:
+        """As ``restore``, in the genomes' own dtype."""
+        return self.restore(values.to(self.dtype))
+
+
+def require_finite(values: Tensor, wanted: str) -> None:
+    """Refuse values (N, ...) that are not finite, naming the first parent that has any.
+
+    Raises:
+        ValueError: If there is one.
+    """
+    # The sum is finite unless an entry is not, or it overflows, which the second look sorts out.
+    if np.isfinite(values.sum().item()):
+        return
+    bad = (~torch.isfinite(values)).flatten(1).sum(1)
+    if bad.any():
+        parent = int(bad.nonzero()[0])
+        raise ValueError(
+            f"expected {wanted}, got {int(bad[parent])} values that are nan or inf for parent {parent}"
+        )
