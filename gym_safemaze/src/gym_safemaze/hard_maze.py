@@ -4,14 +4,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from gymnasium import Space
 from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from gym_safemaze import robot
-from gym_safemaze.lanes import LaneEnv, LaneVectorEnv, Mask, Options, StepResult
+from gym_safemaze.lanes import LaneEnv, LaneVectorEnv, Mask, Options, StepResult, check_count
 from gym_safemaze.wall_maze import WallMaze, path_distance, wall_distance
 
+REWARDS = ("progress", "final")
 Walls = Sequence[Sequence[float]]
 Place = Sequence[float]
 
@@ -28,9 +30,7 @@ class HardMazeLanes:
         record_frames: whether info has the observations after every frame.
     """
 
-    observation_space = Box(0.0, 1.0, (robot.NUM_SENSORS,), np.float32)
-    action_space = Box(0.0, 1.0, (2,), np.float32)
-    reset_options = ("start", "heading")
+    reset_options: tuple[str, ...] = ("start", "heading")
 
     def __init__(
         self,
@@ -41,82 +41,58 @@ class HardMazeLanes:
         reward: str,
         record_frames: bool,
     ) -> None:
-        for name, value in (("num_envs", num_lanes), ("max_steps", max_steps), ("frame_skip", frame_skip)):
-            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"expected {name} to be an integer of at least 1, got {value!r}")
-        if reward not in ("progress", "final"):
-            raise ValueError(f'expected reward to be "progress" or "final", got {reward!r}')
-        self.num_lanes, self.maze = int(num_lanes), maze
-        self.max_steps, self.frame_skip = int(max_steps), int(frame_skip)
-        self.reward, self.record_frames = reward, bool(record_frames)
-        self._fitness = -path_distance(maze).astype(np.float64)
-        self._walls, self._rays = robot.wall_table(np.asarray(maze.walls)), robot.ray_table()
-        self._goal = np.float32(maze.goal[0]), np.float32(maze.goal[1])
-        self._check_start(np.asarray(maze.start))
+        if reward not in REWARDS:
+            raise ValueError(f"expected reward to be one of {REWARDS}, got {reward!r}")
+        self.num_lanes = check_count("num_envs", num_lanes)
+        self.max_steps = check_count("max_steps", max_steps)
+        self.frame_skip = check_count("frame_skip", frame_skip)
+        self.maze, self.reward, self.record_frames = maze, reward, record_frames
+        self.observation_space: Space = Box(0.0, 1.0, (robot.NUM_SENSORS,), np.float32)
+        self.action_space: Space = Box(0.0, 1.0, (2,), np.float32)
         self.state = np.zeros(self.num_lanes, dtype=robot.LANE)
-        self._frames = np.zeros(
-            (self.num_lanes, self.frame_skip if record_frames else 1, robot.NUM_SENSORS), np.float32
-        )
+        self._fitness = -path_distance(maze)
+        self._check_start(np.asarray(maze.start))
+        self._walls, self._rays = robot.wall_table(np.asarray(maze.walls)), robot.ray_table()
+        self._goal = np.asarray(maze.goal, dtype=np.float32)
+        recorded = self.frame_skip if record_frames else 1
+        self._frames = np.zeros((self.num_lanes, recorded, robot.NUM_SENSORS), dtype=np.float32)
 
     def reset(self, mask: Mask, generator: Callable[[int], np.random.Generator], options: Options) -> None:
-        """Put the robots of `mask` at the start, or at options "start" (2,) or (N, 2) and "heading", () or (N,)."""
+        """Put the robots of `mask` at the maze's start.
+
+        Option "start", (2,) or (N, 2), and option "heading" in degrees, () or (N,), replace the maze's own.
+        """
         start = self._option("start", options.get("start", self.maze.start), (2,))
         heading = self._option("heading", options.get("heading", self.maze.heading), ())
         self._check_start(start[mask])
         if not ((heading >= 0) & (heading <= 360)).all():
             raise ValueError(f"expected headings in [0, 360] degrees, got {options['heading']!r}")
         fresh = np.zeros(self.num_lanes, dtype=robot.LANE)
-        fresh["x"], fresh["y"], fresh["heading"] = start[:, 0], start[:, 1], heading
-        fresh["fitness"] = self._fitness[fresh["x"].astype(int), fresh["y"].astype(int)]
+        fresh["position"], fresh["heading"] = start, heading
         self.state[mask] = fresh[mask]
-        if self.record_frames:
-            self._frames = self._frames.copy()
-            self._frames[mask] = self.observe()[mask, np.newaxis]
+        frames = self._frames.copy()
+        self._run(np.zeros((self.num_lanes, 2), np.float32), mask, 0, frames[:, :1])
+        frames[mask] = frames[mask, :1]
+        self._frames = frames
 
     def step(self, actions: NDArray, active: Mask) -> StepResult:
         """Advance the active robots by `frame_skip` frames, or to the end of the episode."""
-        before = self.state["fitness"].copy()
-        frames = np.empty(self._frames.shape, dtype=np.float32)
-        broken = robot.advance_lanes(
-            self.state,
-            active,
-            actions,
-            self.frame_skip,
-            self.max_steps,
-            self._walls,
-            self._rays,
-            *self._goal,
-            self._fitness,
-            frames,
-        )
-        if broken >= 0:
-            raise ValueError(f"expected actions that are numbers, got {actions[broken]} in lane {broken}")
+        frames = self._frames.copy()
+        rewards, over = self._run(actions, active, self.frame_skip, frames)
         self._frames = frames
-        over = self.state["steps"] >= self.max_steps
-        if self.reward == "progress":
-            rewards = self.state["fitness"] - before
-        else:
-            rewards = np.where(over, self.state["fitness"], 0.0)
-        return (
-            frames[:, -1].copy() if self.record_frames else frames[:, 0],
-            rewards,
-            over,
-            np.zeros_like(over),
-        )
+        return frames[:, -1].copy(), rewards, over, np.zeros(self.num_lanes, dtype=np.bool_)
 
     def observe(self) -> NDArray[np.float32]:
         """Return the sensors (N, 11)."""
-        observations = np.empty((self.num_lanes, robot.NUM_SENSORS), dtype=np.float32)
-        robot.sense_lanes(self.state, self._walls, self._rays, *self._goal, observations)
-        return observations
+        return self._frames[:, -1].copy()
 
     def info(self) -> dict[str, NDArray]:
-        """Return fitness (N,), solved (N,), behavior (N, 2), steps (N,), and frames (N, frame_skip, 11) if recorded."""
+        """Return fitness (N,), solved (N,), behavior (N, 2), steps (N,), and frames (N, frame_skip, 11)."""
         state = self.state
         info = {
             "fitness": state["fitness"].copy(),
             "solved": state["solved"].copy(),
-            "behavior": np.stack([state["x"], state["y"]], axis=1),
+            "behavior": state["position"].copy(),
             "steps": state["steps"].copy(),
         }
         if self.record_frames:
@@ -127,22 +103,50 @@ class HardMazeLanes:
         """Return a picture of one robot in its maze."""
         raise NotImplementedError
 
+    def _run(
+        self, actions: NDArray[np.float32], active: Mask, frame_skip: int, frames: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float64], Mask]:
+        """Call the kernel, which changes the state and `frames`; return rewards and ends (N,)."""
+        rewards, over = np.zeros(self.num_lanes), np.zeros(self.num_lanes, dtype=np.bool_)
+        broken = robot.run(
+            self.state,
+            active,
+            actions,
+            frame_skip,
+            self.max_steps,
+            self.reward == "final",
+            self._walls,
+            self._rays,
+            self._goal,
+            self._fitness,
+            frames,
+            rewards,
+            over,
+        )
+        if broken >= 0:
+            raise ValueError(f"expected actions without NaN, got {actions[broken]} in lane {broken}")
+        return rewards, over
+
     def _option(self, name: str, value: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
         array = np.asarray(value, dtype=np.float32)
-        if array.shape not in (shape, (self.num_lanes, *shape)):
+        shapes = (shape, (self.num_lanes, *shape))
+        if array.shape not in shapes:
             raise ValueError(
-                f"expected option {name!r} of shape {shape} or {(self.num_lanes, *shape)}, got {array.shape}"
+                f"expected option {name!r} of shape {shapes[0]} or {shapes[1]}, got {array.shape}"
             )
-        return np.broadcast_to(array, (self.num_lanes, *shape))
+        return np.broadcast_to(array, shapes[1])
 
     def _check_start(self, start: NDArray) -> None:
         for x, y in np.unique(start.reshape(-1, 2), axis=0).tolist():
-            inside = 0 <= x < self._fitness.shape[0] and 0 <= y < self._fitness.shape[1]
-            if not inside or not np.isfinite(self._fitness[int(x), int(y)]):
+            width, height = self._fitness.shape
+            inside = 0 <= x < width and 0 <= y < height and np.isfinite(self._fitness[int(x), int(y)])
+            if not inside:
                 raise ValueError(f"the start ({x:g}, {y:g}) lies inside a wall or outside the maze")
-            if wall_distance(self.maze, x, y) < robot.RADIUS:
+            distance = float(wall_distance(self.maze, x, y))
+            if distance < robot.RADIUS:
                 raise ValueError(
-                    f"the start ({x:g}, {y:g}) is closer to a wall than the robot's radius, {robot.RADIUS:g}"
+                    f"the start ({x:g}, {y:g}) is {distance:.2g} units from a wall, "
+                    f"closer than the robot's radius of {robot.RADIUS:g}"
                 )
 
 
@@ -160,7 +164,7 @@ def _chosen_maze(
 
 
 class BreadcrumbHardMazeEnv(LaneEnv):
-    """One robot in the Hard Maze. See README.md of this package for the whole description.
+    """One robot in the Hard Maze. This package's README describes observation, action, reward and info.
 
     Args:
         maze: "hard", "medium", or the path of a maze file (`WallMaze.load`).
@@ -169,13 +173,13 @@ class BreadcrumbHardMazeEnv(LaneEnv):
         goal: goal (x, y) in place of the maze's own.
         heading: heading at the start in degrees, in place of the maze's own.
         max_steps: frames of an episode, after which it terminates.
-        frame_skip: frames for which each action is held. The last action of an episode is held for the frames that are
-            left: 400 frames at 3 a step are 133 steps of 3 frames and one of 1.
-        reward: "progress" rewards each step by what it gained in fitness, which adds up to the final fitness minus the
-            first; "final" is 0 until the last step, which is rewarded with the fitness.
-        record_frames: add `frames` (frame_skip, 11) to info, the observations after each frame of the step. Frames
-            after the end of the episode, and those of a reset, repeat the last observation, so that `frames[-1]` always
-            is the observation returned.
+        frame_skip: frames for which each action is held. The last action of an episode is held for the frames
+            that are left: 400 frames at 3 a step are 133 steps of 3 frames and one of 1.
+        reward: "progress" rewards each step by what it gained in fitness, which adds up to the last fitness
+            minus the first; "final" is 0 until the last step, which is rewarded with the fitness.
+        record_frames: add `frames` (frame_skip, 11) to info, the observations after each frame of the step.
+            Frames that an ended episode did not play, and those of a reset, repeat the last observation, so
+            that `frames[-1]` always is the observation returned.
         render_mode: None, "rgb_array" or "human".
 
     Raises:
@@ -205,7 +209,7 @@ class BreadcrumbHardMazeVectorEnv(LaneVectorEnv):
 
     Args:
         num_envs: N.
-        maze: as in `BreadcrumbHardMazeEnv`, and so are walls, start, goal, heading, max_steps, frame_skip and reward.
+        maze: this argument and those up to reward are those of `BreadcrumbHardMazeEnv`.
         walls: see `BreadcrumbHardMazeEnv`.
         start: see `BreadcrumbHardMazeEnv`.
         goal: see `BreadcrumbHardMazeEnv`.
@@ -213,12 +217,13 @@ class BreadcrumbHardMazeVectorEnv(LaneVectorEnv):
         max_steps: see `BreadcrumbHardMazeEnv`.
         frame_skip: see `BreadcrumbHardMazeEnv`.
         reward: see `BreadcrumbHardMazeEnv`.
-        record_frames: add `frames` (N, frame_skip, 11) to info, with `frames[:, -1]` the observation returned.
+        record_frames: add `frames` (N, frame_skip, 11) to info; `frames[:, -1]` are the observations
+            returned.
         autoreset_mode: "NextStep", "SameStep" or "Disabled".
         render_mode: None or "rgb_array".
 
     Raises:
-        ValueError: as `BreadcrumbHardMazeEnv`, or for an unknown autoreset mode.
+        ValueError: as `BreadcrumbHardMazeEnv`, and for an unknown autoreset mode.
     """
 
     def __init__(

@@ -1,16 +1,17 @@
 """How a domain becomes a Gymnasium environment.
 
-A domain is written once, as **lanes**: N independent copies of it in arrays with a leading lane axis, and a kernel
-that advances them (the `Lanes` protocol below says exactly what a domain provides). Everything Gymnasium asks for
-on top is here, and is the same for every domain:
+A domain is written once, as **lanes**: N independent copies of it in arrays with a leading lane axis, and a
+kernel that advances them (the `Lanes` protocol below says exactly what a domain provides). Everything
+Gymnasium asks for on top is here, and is the same for every domain:
 
-* `LaneEnv` is an `Env` around one lane: the same kernel, so a single environment and a vector lane agree bit for bit.
+* `LaneEnv` is an `Env` around one lane: the same kernel, so a single environment and a vector lane agree bit
+  for bit.
 * `LaneVectorEnv` is a `VectorEnv` around N lanes: the three autoreset modes, lane i seeded with `seed + i`,
   `reset_mask`, and info arrays with their masks, as `gymnasium.vector.SyncVectorEnv` gives them.
 
-A new domain therefore is: a class with the methods of `Lanes`; two small classes that derive from `LaneEnv` and
-`LaneVectorEnv`, whose constructors spell out and document the domain's arguments; and one `register` call in
-`gym_safemaze/__init__.py`. `hard_maze.py` is the pattern.
+A new domain therefore is: a class with the methods of `Lanes`; two small classes that derive from `LaneEnv`
+and `LaneVectorEnv`, whose constructors spell out and document the domain's arguments; and one `register`
+call in `gym_safemaze/__init__.py`. `hard_maze.py` is the pattern.
 """
 
 from collections.abc import Callable
@@ -53,21 +54,23 @@ class Lanes(Protocol):
 
         Args:
             mask: the lanes to reset; the others must stay as they are.
-            generator: gives lane i's random generator. Draw from it only for lanes of `mask`, and lane by lane, so
-                that a lane's episode depends on its own seed alone.
-            options: only names in `reset_options`. Values meant for one lane or for all; check them before any change.
+            generator: gives lane i's random generator. Draw from it only for lanes of `mask`, and lane by
+                lane, so that a lane's episode depends on its own seed alone.
+            options: only names in `reset_options`. Values meant for one lane or for all; check them before
+                any change.
         """
 
     def step(self, actions: NDArray, active: Mask) -> StepResult:
         """Advance the lanes of `active` (N,) by one action each; the others must stay as they are.
 
         Args:
-            actions: (N, ...) of the action space's shape and dtype; Discrete ones are already checked to be in range.
+            actions: (N, ...) of the action space's shape and dtype; Discrete ones are already checked to be
+                in range.
             active: the lanes to advance; rows of other lanes in the results may hold anything.
 
         Returns:
-            Observations (N, ...), rewards (N,) float64, terminated (N,), truncated (N,): arrays of their own, never
-            handed out a second time.
+            Observations (N, ...), rewards (N,) float64, terminated (N,), truncated (N,): arrays of their
+            own, never handed out a second time.
         """
 
     def observe(self) -> NDArray:
@@ -81,7 +84,7 @@ class Lanes(Protocol):
 
 
 class LaneEnv(gym.Env):
-    """One lane as a Gymnasium environment. A domain derives from it and passes its lanes, made with `num_lanes=1`."""
+    """One lane as a Gymnasium environment. A domain derives from it and passes lanes with `num_lanes=1`."""
 
     metadata: dict[str, Any] = {"render_modes": RENDER_MODES, "render_fps": 30}
 
@@ -161,8 +164,9 @@ class LaneEnv(gym.Env):
 class LaneVectorEnv(VectorEnv):
     """N lanes as a Gymnasium vector environment.
 
-    Derived classes pass their lanes and the two arguments every vector environment here takes: `autoreset_mode`
-    ("NextStep", "SameStep" or "Disabled", or the enum) and `render_mode` (None or "rgb_array").
+    Derived classes pass their lanes and the two arguments every vector environment here takes:
+    `autoreset_mode` ("NextStep", "SameStep" or "Disabled", or the enum) and `render_mode` (None or
+    "rgb_array").
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 30}
@@ -194,9 +198,10 @@ class LaneVectorEnv(VectorEnv):
         """Start an episode in every lane, or in those of `options["reset_mask"]`.
 
         Args:
-            seed: an int gives lane i the seed `seed + i`; a list has one seed per lane; None continues each lane's own
-                random numbers.
-            options: the domain's own reset options, and `reset_mask`, an (N,) bool array with at least one True.
+            seed: an int gives lane i the seed `seed + i`; a list has one seed per lane; None continues each
+                lane's own random numbers.
+            options: the domain's own reset options, and `reset_mask`, an (N,) bool array with at least one
+                True.
 
         Returns:
             Observations (N, ...) of all lanes, and info, whose masks mark the lanes that were reset.
@@ -219,9 +224,10 @@ class LaneVectorEnv(VectorEnv):
         """Take one action in every lane.
 
         Raises:
-            ValueError: for actions of another shape, outside the action space (continuous ones are clamped instead)
-                or NaN; no lane has moved then.
-            gymnasium.error.ResetNeeded: before the first reset, and with autoreset disabled when a lane is finished.
+            ValueError: for actions of another shape, outside the action space (continuous ones are clamped
+                instead) or NaN; no lane has moved then.
+            gymnasium.error.ResetNeeded: before the first reset, and with autoreset disabled when a lane is
+            finished.
         """
         if not self._started:
             raise ResetNeeded("no episode was started: call reset() first")
@@ -249,7 +255,7 @@ class LaneVectorEnv(VectorEnv):
             return None
         return tuple(self.lanes.draw(lane) for lane in range(self.num_envs))
 
-    @property
+    @property  # type: ignore[misc]
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
         """The random generators of the lanes."""
         return tuple(self._generator(lane) for lane in range(self.num_envs))
@@ -272,7 +278,7 @@ class LaneVectorEnv(VectorEnv):
     def _restart_at_once(
         self, observations: NDArray, rewards: NDArray[np.float64], terminated: Mask, truncated: Mask
     ) -> tuple[NDArray, NDArray[np.float64], Mask, Mask, dict[str, Any]]:
-        """SameStep: finished lanes start again now; their last observation and info move to final_obs and final_info."""
+        """SameStep: finished lanes start again now; how they ended moves to final_obs and final_info."""
         finished, self._finished = terminated | truncated, None
         final_info = _with_masks(self.lanes.info(), finished)
         final_observations = np.full(self.num_envs, None, dtype=object)
@@ -323,8 +329,8 @@ def check_actions(actions: Any, space: gym.Space, shape: tuple[int, ...] | None)
         shape: the shape `actions` must have.
 
     Raises:
-        ValueError: for another shape, a fractional discrete action or one out of range. Box actions are not compared
-            with their bounds: clamping them, and refusing NaN, is the kernel's work.
+        ValueError: for another shape, a fractional discrete action or one out of range. Box actions are not
+            compared with their bounds: clamping them, and refusing NaN, is the kernel's work.
     """
     array = np.asarray(actions)
     if array.shape != shape:
@@ -359,5 +365,12 @@ def _autoreset_mode(mode: str | AutoresetMode) -> AutoresetMode:
 
 
 def _with_masks(info: dict[str, NDArray], mask: Mask) -> dict[str, Any]:
-    """Add to each info array the mask `_name` of the lanes it speaks for, as Gymnasium's vector environments do."""
+    """Add to each info array the mask `_name` of the lanes it speaks for, as Gymnasium does."""
     return info | {f"_{name}": mask.copy() for name in info}
+
+
+def check_count(name: str, value: Any) -> int:
+    """Return the argument `name` as an int if it is an integer of at least 1, or raise a ValueError."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"expected {name} to be an integer of at least 1, got {value!r}")
+    return int(value)

@@ -1,9 +1,13 @@
 """The robot of the Breadcrumb Hard Maze: its steering, collisions and sensors, for any number of lanes.
 
-Arithmetic follows the simulator published with the paper (`maze.h`) operation by operation: values are float32, a
-few intermediates are float64, and pi is 3.1415926. In return a trajectory equals the published simulator's bit for
-bit; a float64 robot leaves it at the first step. Rewriting an expression in a mathematically equal form breaks that.
+Arithmetic follows the simulator published with the paper (`maze.h`) operation by operation: values are
+float32, a few intermediates are float64, and pi is 3.1415926. In return a trajectory equals the published
+simulator's bit for bit; a float64 robot leaves it at the first step. Rewriting an expression in a
+mathematically equal form breaks that.
 """
+
+# The kernels carry no type annotations: numba infers their types.
+# mypy: disable-error-code="no-untyped-def"
 
 import math
 
@@ -18,11 +22,11 @@ GOAL_RADIUS = 10.0
 SENSOR_ANGLES = (-90.0, -45.0, 0.0, 45.0, 90.0, -180.0)
 NUM_SENSORS = 11
 
-#: The state of one lane. `x`, `y` in units, `heading` in degrees, `speed` in units and `turn_rate` in degrees per frame.
+#: The state of one lane: x and y in units, heading in degrees, speed in units and turn rate in degrees per
+#: frame.
 LANE = np.dtype(
     [
-        ("x", np.float32),
-        ("y", np.float32),
+        ("position", np.float32, 2),
         ("heading", np.float32),
         ("speed", np.float32),
         ("turn_rate", np.float32),
@@ -42,7 +46,7 @@ def wall_table(walls: NDArray[np.floating]) -> NDArray[np.float32]:
         walls: segments (W, 4), each x0 y0 x1 y1.
 
     Returns:
-        (7, W): x0, y0, x1, y1, x1-x0, y1-y0 and the squared length, rounded as the published simulator rounds them.
+        (7, W): x0, y0, x1, y1, x1-x0, y1-y0 and the squared length, rounded as the published simulator does.
     """
     x0, y0, x1, y1 = np.asarray(walls, dtype=np.float32).T
     dx, dy = x1 - x0, y1 - y0
@@ -51,16 +55,12 @@ def wall_table(walls: NDArray[np.floating]) -> NDArray[np.float32]:
 
 
 def ray_table() -> NDArray[np.float32]:
-    """Return the rangefinders' end points seen from the robot at heading 0, (2, 8); the last two columns are padding."""
+    """Return the rangefinders' end points seen from a robot of heading 0, (2, 8); two columns are padding."""
     angles = np.zeros(8)
     angles[: len(SENSOR_ANGLES)] = SENSOR_ANGLES
-    radians = (angles / 180.0 * 3.1415926).astype(np.float32)
-    reach = np.float32(SENSOR_RANGE)
-    # cosf and sinf are the float64 values rounded once at these six angles, on every machine
-    return (
-        np.stack([np.cos(radians.astype(np.float64)), np.sin(radians.astype(np.float64))]).astype(np.float32)
-        * reach
-    )
+    radians = (angles / 180.0 * 3.1415926).astype(np.float32).astype(np.float64)
+    directions = np.stack([np.cos(radians), np.sin(radians)]).astype(np.float32)
+    return directions * np.float32(SENSOR_RANGE)
 
 
 @kernel
@@ -100,7 +100,7 @@ def _touches_wall(x, y, walls):
 
 @kernel
 def _move(lane, walls):
-    """Advance one frame: the velocity comes from the heading before turning; a robot that would touch a wall stays."""
+    """Advance one frame: move along the heading before turning, unless a wall would be touched."""
     angle = lane.heading / 180.0 * 3.1415926
     velocity_x = np.float32(math.cos(angle) * lane.speed)
     velocity_y = np.float32(math.sin(angle) * lane.speed)
@@ -110,23 +110,25 @@ def _move(lane, walls):
     if heading < np.float32(0.0):
         heading = np.float32(heading + np.float32(360.0))
     lane.heading = heading
-    x, y = np.float32(velocity_x + lane.x), np.float32(velocity_y + lane.y)
+    x, y = velocity_x + lane.position[0], velocity_y + lane.position[1]
     if _touches_wall(x, y, walls):
         lane.collisions += 1
     else:
-        lane.x = x
-        lane.y = y
+        lane.position[0] = x
+        lane.position[1] = y
 
 
 @kernel
 def _sense(lane, walls, rays, goal_x, goal_y, scratch, sensors):
-    """Write the eleven sensor values of `lane` into `sensors` (11,)."""
-    x, y = lane.x, lane.y
+    """Write the eleven sensor values of one lane into `sensors` (11,)."""
+    x, y = lane.position[0], lane.position[1]
     radians = np.float32(lane.heading / 180.0 * 3.1415926)
     cosine, sine = math.cos(radians), math.sin(radians)
+    zero, one = np.float32(0.0), np.float32(1.0)
 
-    # rangefinders: the point 100 units ahead of each, then the nearest wall crossed on the way there
-    for k in range(8):
+    # Rangefinders: the nearest wall crossed on the way to the point 100 units ahead of each. All rays meet
+    # one wall at a time without a branch, so that they share vector instructions.
+    for k in range(rays.shape[1]):
         ahead_x, ahead_y = (x + rays[0, k]) - x, (y + rays[1, k]) - y
         scratch[0, k] = ((cosine * ahead_x - sine * ahead_y) + x) - x
         scratch[1, k] = ((sine * ahead_x + cosine * ahead_y) + y) - y
@@ -135,65 +137,57 @@ def _sense(lane, walls, rays, goal_x, goal_y, scratch, sensors):
         wall_x, wall_y, dx, dy = walls[0, j], walls[1, j], walls[4, j], walls[5, j]
         from_x, from_y = wall_x - x, wall_y - y
         side = from_y * dx - from_x * dy
-        for k in range(8):
-            ray_x, ray_y = scratch[0, k], scratch[1, k]
-            cross = dx * ray_y - dy * ray_x
+        for k in range(rays.shape[1]):
+            ray_x, ray_y, nearest = scratch[0, k], scratch[1, k], scratch[2, k]
+            cross = dx * ray_y - dy * ray_x  # 0 for a parallel wall, which then fails the comparisons below
             along_wall = (from_y * ray_x - from_x * ray_y) / cross
             along_ray = side / cross
             hit_x, hit_y = x - (wall_x + along_wall * dx), y - (wall_y + along_wall * dy)
             distance = hit_x * hit_x + hit_y * hit_y
-            zero, one = np.float32(0.0), np.float32(1.0)
             crossed = (along_wall > zero) & (along_wall < one) & (along_ray > zero) & (along_ray < one)
-            nearer = crossed & (distance < scratch[2, k])
-            scratch[2, k] = distance if nearer else scratch[2, k]
-    sensors[0] = 1.0
+            scratch[2, k] = distance if crossed & (distance < nearest) else nearest
+    sensors[0] = one
     for k in range(6):
         sensors[1 + k] = math.sqrt(scratch[2, k]) / np.float32(SENSOR_RANGE)
 
-    # radar: in which quarter, relative to the heading, the goal lies
+    # Radar: the quarter, relative to the heading, in which the goal lies.
     to_x, to_y = goal_x - x, goal_y - y
-    ahead = np.float32(np.float32((cosine * to_x + sine * to_y) + x) - x)
-    aside = np.float32(np.float32((cosine * to_y - sine * to_x) + y) - y)
-    if ahead == np.float32(0.0):
-        bearing = np.float32(90.0) if aside > np.float32(0.0) else np.float32(270.0)
+    ahead = ((cosine * to_x + sine * to_y) + x) - x
+    aside = ((cosine * to_y - sine * to_x) + y) - y
+    if ahead == zero:
+        bearing = np.float32(90.0) if aside > zero else np.float32(270.0)
     else:
-        bearing = np.float32(math.atan(np.float32(aside / ahead)) / 3.1415926 * 180.0)
-        if ahead < np.float32(0.0):
+        bearing = np.float32(math.atan(aside / ahead) / 3.1415926 * 180.0)
+        if ahead < zero:
             bearing = np.float32(bearing + 180.0)
     turned = bearing + 360.0
     for k in range(4):
         low = 315.0 if k == 0 else 90.0 * k - 45.0
         seen = (bearing >= low and bearing < low + 90.0) or (turned >= low and turned < low + 90.0)
-        sensors[7 + k] = 1.0 if seen else 0.0
+        sensors[7 + k] = one if seen else zero
 
 
 @kernel
-def sense_lanes(lanes, walls, rays, goal_x, goal_y, observations):
-    """Write the sensors of every lane (N,) into `observations` (N, 11)."""
-    scratch = np.empty((3, 8), dtype=np.float32)
-    for i in range(lanes.shape[0]):
-        _sense(lanes[i], walls, rays, goal_x, goal_y, scratch, observations[i])
-
-
-@kernel
-def advance_lanes(
-    lanes, active, actions, frame_skip, max_steps, walls, rays, goal_x, goal_y, fitness, frames
+def run(
+    lanes, active, actions, frame_skip, max_steps, final, walls, rays, goal, fitness, frames, rewards, over
 ):
     """Hold each active lane's action for `frame_skip` frames, or for the frames left of its episode.
 
     Args:
         lanes: states (N,) of dtype `LANE`, changed in place.
-        active: (N,) bool; the other lanes stay as they are and their rows of `frames` are not written.
+        active: (N,) bool; the other lanes stay as they are and nothing is written into their rows.
         actions: (N, 2) float32, turn and thrust, each clamped to [0, 1].
-        frame_skip: frames to simulate.
+        frame_skip: frames to simulate; with 0 nothing moves, and sensors and fitness are brought up to date.
         max_steps: frames of an episode.
+        final: whether the reward is the fitness at the end, else it is the fitness gained.
         walls: the table of `wall_table`.
         rays: the table of `ray_table`.
-        goal_x: goal position, float32.
-        goal_y: goal position, float32.
-        fitness: (W, H) float32, the fitness at each integer position.
-        frames: (N, F, 11) float32, written: with F = 1 the sensors after the last frame, else after each of the
-            F = frame_skip frames, the last of them repeated where the episode ended early.
+        goal: goal position (2,) float32.
+        fitness: (W, H) float64, the fitness at each integer position.
+        frames: (N, F, 11) float32, written: with F = 1 the sensors after the last frame, else after each of
+            the F = frame_skip frames, the last of them repeated where the episode ended early.
+        rewards: (N,) float64, written.
+        over: (N,) bool, written: whether the episode has ended.
 
     Returns:
         The first lane whose action is NaN, in which case nothing has changed, or -1.
@@ -201,25 +195,32 @@ def advance_lanes(
     for i in range(lanes.shape[0]):
         if active[i] and (math.isnan(actions[i, 0]) or math.isnan(actions[i, 1])):
             return i
-    scratch = np.empty((3, 8), dtype=np.float32)
-    recorded = frames.shape[1]
+    scratch = np.empty((3, rays.shape[1]), dtype=np.float32)
     for i in range(lanes.shape[0]):
         if not active[i]:
             continue
         lane = lanes[i]
         count = min(frame_skip, max_steps - lane.steps)
-        for frame in range(count):
-            _steer(lane, actions[i, 0], actions[i, 1])
-            _move(lane, walls)
-            dx, dy = goal_x - lane.x, goal_y - lane.y
-            if np.float32(math.sqrt(dx * dx + dy * dy)) < np.float32(GOAL_RADIUS):
-                lane.solved = True
-            if recorded > 1:
-                _sense(lane, walls, rays, goal_x, goal_y, scratch, frames[i, frame])
-            elif frame == count - 1:
-                _sense(lane, walls, rays, goal_x, goal_y, scratch, frames[i, 0])
-        for frame in range(count, recorded):
-            frames[i, frame] = frames[i, count - 1]
+        played = max(count, 1)
+        for step in range(played):
+            if step < count:
+                _steer(lane, actions[i, 0], actions[i, 1])
+                _move(lane, walls)
+                dx, dy = goal[0] - lane.position[0], goal[1] - lane.position[1]
+                if math.sqrt(dx * dx + dy * dy) < np.float32(GOAL_RADIUS):
+                    lane.solved = True
+            if frames.shape[1] > 1 or step == played - 1:
+                _sense(
+                    lane, walls, rays, goal[0], goal[1], scratch, frames[i, min(step, frames.shape[1] - 1)]
+                )
+        for step in range(played, frames.shape[1]):
+            frames[i, step] = frames[i, played - 1]
         lane.steps += count
-        lane.fitness = fitness[int(lane.x), int(lane.y)]
+        over[i] = lane.steps >= max_steps
+        before = lane.fitness
+        lane.fitness = fitness[int(lane.position[0]), int(lane.position[1])]
+        if final:
+            rewards[i] = lane.fitness if over[i] else 0.0
+        else:
+            rewards[i] = lane.fitness - before
     return -1

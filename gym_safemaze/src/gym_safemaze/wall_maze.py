@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-#: Paths keep this far from walls. Walls so thickened give the distances published with the paper to within 6 units.
+#: Paths keep this far from walls. Walls so thickened give the distances published with the paper to within 6
+#: units.
 CLEARANCE = 2.0
 
 
@@ -20,7 +21,8 @@ class WallMaze:
     """Walls, a start and a goal, in units of length with y growing downwards.
 
     Args:
-        walls: segments (W, 4), each x0 y0 x1 y1. Together they must enclose the start; coordinates are not negative.
+        walls: segments (W, 4), each x0 y0 x1 y1. Together they must enclose the start; coordinates are not
+            negative.
         start: where the robot starts, (x, y).
         goal: where it should go, (x, y).
         heading: where the robot looks at the start, in degrees from the x axis towards the y axis.
@@ -58,12 +60,12 @@ class WallMaze:
     def load(cls, name: str | Path) -> "WallMaze":
         """Read a published maze by its name ("hard", "medium"), or any maze from a text file.
 
-        A maze file has one item per line: `start X Y`, `goal X Y`, `heading DEGREES` and `wall X0 Y0 X1 Y1`; text after
-        a `#` is a comment.
+        A maze file has one item per line: `start X Y`, `goal X Y`, `heading DEGREES` and `wall X0 Y0 X1 Y1`;
+        text after a `#` is a comment.
 
         Raises:
-            ValueError: for an unknown name (the message lists the known ones), or a bad line of the file (with its
-                number).
+            ValueError: for an unknown name (the message lists the known ones), or a bad line of the file
+                (with its number).
         """
         folder = resources.files("gym_safemaze") / "mazes"
         known = sorted(Path(file.name).stem for file in folder.iterdir() if _is_wall_maze(file))
@@ -100,7 +102,7 @@ class WallMaze:
             if len(items[word]) != most:
                 raise ValueError(f"expected one {word} line, got {len(items[word])}")
         heading = items["heading"][-1][0] if items["heading"] else 0.0
-        return cls(tuple(items["wall"]), items["start"][0], items["goal"][0], heading)  # type: ignore[arg-type]
+        return cls(items["wall"], items["start"][0], items["goal"][0], heading)  # type: ignore[arg-type]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -124,13 +126,15 @@ def wall_distance(maze: WallMaze, x: Any, y: Any) -> NDArray[np.float64]:
 def path_distance(maze: WallMaze) -> NDArray[np.float64]:
     """Return how far it is to walk to the goal from every place of the maze.
 
-    Paths go from grid point to grid point, one unit to the left, right, up or down, and keep `CLEARANCE` from walls.
+    Paths go from grid point to grid point, one unit to the left, right, up or down, and keep `CLEARANCE`
+    from walls.
 
     Args:
         maze: a closed maze.
 
     Returns:
-        (width, height) float64, read-only: the length of the shortest path from (x, y), inf where there is none.
+        (width, height) float64, read-only: the length of the shortest path from (x, y), inf where there is
+        none.
 
     Raises:
         ValueError: where paths lead from the goal out of the maze, or none leads to the start.

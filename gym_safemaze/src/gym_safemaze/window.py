@@ -1,7 +1,7 @@
 """A window on the screen for render_mode="human".
 
-pygame is imported when the first picture is shown and at no other time; only its display part is started, since its
-sound part can take seconds. Without a screen SDL draws into memory.
+pygame is imported when the first picture is shown and at no other time; only its display part is started,
+since its sound part can take seconds. Without a screen SDL draws into memory.
 """
 
 from types import ModuleType
