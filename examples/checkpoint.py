@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from lockstep import Lockstep
 from steady_state_ga import Individual, SteadyStateGA
 
@@ -95,7 +96,9 @@ def refuse_other_settings(path: Path, found: Mapping[str, Any], expected: Mappin
 
 def _pack(name: str, individuals: list[Individual]) -> dict[str, np.ndarray]:
     known = [individual.sensitivity is not None for individual in individuals]
-    sensitivities = [individual.sensitivity for individual in individuals if individual.sensitivity is not None]
+    sensitivities = [
+        individual.sensitivity for individual in individuals if individual.sensitivity is not None
+    ]
     return {
         f"{name}.genome": np.stack([individual.genome for individual in individuals]),
         f"{name}.fitness": np.array([individual.fitness for individual in individuals]),
@@ -110,7 +113,13 @@ def _unpack(name: str, arrays: Mapping[str, np.ndarray]) -> list[Individual]:
     sensitivities = iter(arrays[f"{name}.sensitivity"])
     columns = [arrays[f"{name}.{part}"] for part in ("genome", "fitness", "solved", "experiences")]
     return [
-        Individual(genome.copy(), float(fitness), bool(solved), experiences.copy(), next(sensitivities) if known else None)
+        Individual(
+            genome.copy(),
+            float(fitness),
+            bool(solved),
+            experiences.copy(),
+            next(sensitivities) if known else None,
+        )
         for genome, fitness, solved, experiences, known in zip(
             *columns, arrays[f"{name}.sensitivity_known"], strict=True
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+
 from gym_safemaze.jit import kernel
 
 SELU_SCALE = np.float32(1.0507009873554805)

@@ -11,32 +11,24 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import sys
-import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import checkpoint
 import numpy as np
 import torch
-from domains import DOMAINS
-from lockstep import Lockstep
-from paper_settings import OPERATORS, TABLE_S2
-from safe_mutation import make
-from solution_picture import picture_solution
-from steady_state_ga import SteadyStateGA
 from tqdm import tqdm
 
+import checkpoint
+from domains import DOMAINS
+from experiment import Experiment, advance
+from lockstep import Lockstep
+from paper_settings import OPERATORS, TABLE_S2
+from replicates import show_progress
+from solution_picture import picture_solution
+from steady_state_ga import SteadyStateGA
+
 HISTORY_INTERVAL = 250  # evaluations between two lines of history.jsonl for each run
-CHECKPOINT_INTERVAL = 30.0  # seconds
-PACKAGES = ("gym-safemaze", "safe-mutation", "torch", "numpy", "numba", "gymnasium")
-
-
-def versions() -> dict[str, str]:
-    """The versions that a result depends on."""
-    return {"python": platform.python_version()} | {package: version(package) for package in PACKAGES}
 
 
 class History:
@@ -88,43 +80,28 @@ def entry(lockstep: Lockstep, ga: SteadyStateGA) -> dict[str, Any]:
 def evolve(lockstep: Lockstep, folder: Path, settings: dict[str, Any], first_solution: bool) -> None:
     """Run to the end (or to the first solution), keeping history and checkpoints in the folder."""
     saved = folder / "checkpoint.npz"
-    checkpoint.restore(saved, lockstep, settings)
     history = History(folder / "history.jsonl", lockstep)
     done = sum(ga.evaluations for ga in lockstep.gas)
     budget = len(lockstep.gas) * lockstep.max_evaluations
-    last_save = time.monotonic()
     with tqdm(total=budget, initial=done, unit=" evaluations", smoothing=0.05, dynamic_ncols=True) as bar:
         try:
-            for evaluations in () if first_solution and any(lockstep.solved_at) else lockstep.run():
+            steps = advance(lockstep, saved, settings)
+            while not (first_solution and any(lockstep.solved_at)):
+                evaluations = next(steps, 0)
+                if not evaluations:
+                    break
                 history.log(lockstep)
                 show_progress(bar, lockstep, evaluations)
-                if first_solution and any(lockstep.solved_at):
-                    break
-                if time.monotonic() - last_save > CHECKPOINT_INTERVAL:
-                    checkpoint.save(saved, lockstep, settings)
-                    last_save = time.monotonic()
-        finally:  # an interrupt, too, keeps everything
+        finally:
             checkpoint.save(saved, lockstep, settings)
             history.close()
 
 
-def show_progress(bar: tqdm, lockstep: Lockstep, evaluations: int) -> None:
-    """Move the bar on; runs that are solved no longer count as work to do."""
-    bar.total = sum(
-        ga.evaluations if solved_at else lockstep.max_evaluations
-        for ga, solved_at in zip(lockstep.gas, lockstep.solved_at, strict=True)
-    )
-    solved = sum(solved_at is not None for solved_at in lockstep.solved_at)
-    best = max(ga.champion.fitness for ga in lockstep.gas if ga.champion)
-    bar.set_postfix_str(f"best {best:.4g}, solved {solved}/{len(lockstep.gas)}", refresh=False)
-    bar.update(evaluations)
-
-
-def save_champion(path: Path, lockstep: Lockstep) -> SteadyStateGA:
+def save_champion(path: Path, lockstep: Lockstep) -> SteadyStateGA | None:
     """Write the best genome of all replicates (the earliest solution, if any) and return its GA."""
     found = [ga for ga in lockstep.gas if ga.champion is not None]
     if not found:
-        raise SystemExit("stopped before a single evaluation: there is no champion")
+        return None  # stopped before a single evaluation
 
     def quality(ga: SteadyStateGA) -> tuple[float, ...]:
         assert ga.champion is not None
@@ -169,34 +146,20 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     return options
 
 
-def set_up(options: argparse.Namespace) -> tuple[Lockstep, dict[str, Any]]:
-    """The replicates and the settings that decide their outcome."""
-    task = DOMAINS[options.domain]()
-    table = TABLE_S2[options.domain]
-    operator = make(options.operator, task.network, domain=options.domain, intensity=options.intensity)
-    gas = [
-        SteadyStateGA(table.population_size, table.tournament_size, options.seed, run)
-        for run in range(options.runs)
-    ]
-    settings = {
-        "domain": options.domain,
-        "operator": repr(operator),
-        "runs": options.runs,
-        "seed": options.seed,
-        "max_evaluations": options.max_evaluations,
-        "population_size": table.population_size,
-        "tournament_size": table.tournament_size,
-        "versions": versions(),
-    }
-    return Lockstep(task.domain, operator, gas, options.max_evaluations), settings
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     options = parse_arguments(arguments)
     torch.set_num_threads(1)  # the batches are small: a second thread costs more than it brings
     try:
-        lockstep, settings = set_up(options)
+        experiment = Experiment(
+            options.domain,
+            options.operator,
+            options.seed,
+            options.runs,
+            options.max_evaluations,
+            options.intensity,
+        )
+        lockstep, settings = experiment.lockstep(), experiment.settings()
         options.output.mkdir(parents=True, exist_ok=True)
         evolve_in(options, lockstep, settings)
     except (ValueError, OSError) as error:
@@ -211,11 +174,14 @@ def main(arguments: list[str] | None = None) -> int:
 def evolve_in(options: argparse.Namespace, lockstep: Lockstep, settings: dict[str, Any]) -> None:
     """Evolve, then write champion and picture into the run folder, also after an interrupt."""
     folder = options.output
+    checkpoint.restore(folder / "checkpoint.npz", lockstep, settings)
     checkpoint.write_atomically(folder / "settings.json", (json.dumps(settings, indent=2) + "\n").encode())
     try:
         evolve(lockstep, folder, settings, options.first_solution)
     finally:
         best = save_champion(folder / "champion.npz", lockstep)
+    if best is None:
+        return
     solved = sum(solved_at is not None for solved_at in lockstep.solved_at)
     at = lockstep.solved_at[best.run]
     print(f"{solved} of {len(lockstep.gas)} runs solved" + (f", the first at evaluation {at}" if at else ""))

@@ -11,10 +11,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+
 from randomness import Purpose, stream
 from rollout import Evaluation
-from safe_mutation import Operator
+from safe_mutation import SMGAbs, SMGSum
 from steady_state_ga import Individual, SteadyStateGA
+
+Operator = Callable[..., np.ndarray]  # one of safe_mutation's, or any callable with their keywords
 
 MAX_EXPERIENCES = 100  # of each individual, drawn without replacement when it is evaluated
 
@@ -105,7 +108,9 @@ class Lockstep:
                 experiences = experiences[chance.choice(len(experiences), MAX_EXPERIENCES, replace=False)]
             solved = bool(evaluation.solved[lane])
             if self.solved_at[ga.run] is None:
-                ga.tell(Individual(genomes[lane].copy(), float(evaluation.fitness[lane]), solved, experiences))
+                ga.tell(
+                    Individual(genomes[lane].copy(), float(evaluation.fitness[lane]), solved, experiences)
+                )
                 if solved:
                     self.solved_at[ga.run] = ga.evaluations
 
@@ -117,7 +122,7 @@ def mutate(operator: Operator, parents: list[Individual], noise: list[np.random.
     perturbation are kept with the parent.
     """
     genomes = np.stack([parent.genome for parent in parents])
-    if not operator.sensitivity_is_reusable:
+    if not isinstance(operator, SMGAbs | SMGSum):
         experiences = np.stack([parent.experiences for parent in parents])
         return operator(genomes, experiences=experiences, per_parent=True, generator=noise)
     new = [lane for lane, parent in enumerate(parents) if parent.sensitivity is None]

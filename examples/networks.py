@@ -17,8 +17,9 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from decide import decide
 from torch import Tensor
+
+from decide import decide
 
 
 class Layout:

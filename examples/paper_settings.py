@@ -24,5 +24,7 @@ class Settings:
 
 TABLE_S2 = {
     "recurrent-parity": Settings(population_size=250, tournament_size=5, max_evaluations=100_000, runs=20),
-    "breadcrumb-hard-maze": Settings(population_size=250, tournament_size=5, max_evaluations=100_000, runs=20),
+    "breadcrumb-hard-maze": Settings(
+        population_size=250, tournament_size=5, max_evaluations=100_000, runs=20
+    ),
 }

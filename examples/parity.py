@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import torch
+
 from networks import ParityNetwork
 from rollout import Evaluation
 

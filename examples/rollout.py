@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-import gym_safemaze  # noqa: F401  (registers the environments)
 import gymnasium as gym
 import numpy as np
+
+import gym_safemaze  # noqa: F401  (registers the environments)
 from networks import FeedForward
 
 DECISION_INTERVAL = 3  # frames for which the hard maze robot holds an action

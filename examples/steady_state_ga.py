@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from randomness import Purpose, stream
 
 
@@ -42,7 +43,9 @@ class SteadyStateGA:
         run: Number of this replicate.
     """
 
-    def __init__(self, population_size: int = 250, tournament_size: int = 5, seed: int = 0, run: int = 0) -> None:
+    def __init__(
+        self, population_size: int = 250, tournament_size: int = 5, seed: int = 0, run: int = 0
+    ) -> None:
         if not 2 <= tournament_size <= population_size:
             raise ValueError(
                 f"expected a tournament of 2 to population_size={population_size} individuals, "

@@ -1,0 +1,111 @@
+"""All replicates of one method, from nothing or from a checkpoint to a small result file."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+import checkpoint
+from experiment import Experiment, advance
+from lockstep import Lockstep
+from safe_mutation import DivergenceNotReached
+
+
+@dataclass(frozen=True)
+class Job(Experiment):
+    """An experiment and where its data go.
+
+    Attributes:
+        result: The JSON file to write; the solutions' genomes go beside it as ``.npz``.
+        work: Folder of the checkpoints, removed in the end.
+        position: Line of its progress bar.
+    """
+
+    result: Path = Path("result.json")
+    work: Path = Path("work")
+    position: int = 0
+
+
+def run_job(job: Job) -> None:
+    """Compute the result of a job unless it is there already.
+
+    Raises:
+        ValueError: If a result or checkpoint of other settings is in the way.
+    """
+    settings = job.settings()
+    if job.result.exists():
+        found = json.loads(job.result.read_text())["settings"]
+        checkpoint.refuse_other_settings(job.result, without_versions(found), without_versions(settings))
+        return
+    torch.set_num_threads(1)  # the batches are small: a second thread costs more than it brings
+    warnings.simplefilter("ignore", DivergenceNotReached)  # a saturated parent; its child is evaluated anyway
+    job.work.mkdir(parents=True, exist_ok=True)
+    job.result.parent.mkdir(parents=True, exist_ok=True)
+    saved = job.work / "checkpoint.npz"
+    lockstep = job.lockstep()
+    checkpoint.restore(saved, lockstep, settings)
+    with tqdm(
+        desc=f"{job.operator:8}",
+        total=job.runs * job.max_evaluations,
+        initial=sum(ga.evaluations for ga in lockstep.gas),
+        unit="ev",
+        position=job.position,
+        smoothing=0.05,
+        mininterval=1,
+        dynamic_ncols=True,
+    ) as bar:
+        for evaluations in advance(lockstep, saved, settings):
+            show_progress(bar, lockstep, evaluations)
+    write_result(job, lockstep, settings)
+    shutil.rmtree(job.work)
+
+
+def show_progress(bar: tqdm, lockstep: Lockstep, evaluations: int) -> None:
+    """Move the bar on; what solved runs no longer need does not count as work to do."""
+    bar.total = sum(
+        ga.evaluations if solved_at else lockstep.max_evaluations
+        for ga, solved_at in zip(lockstep.gas, lockstep.solved_at, strict=True)
+    )
+    solved = sum(solved_at is not None for solved_at in lockstep.solved_at)
+    best = max(ga.champion.fitness for ga in lockstep.gas if ga.champion)
+    bar.set_postfix_str(f"best {best:.4g}, solved {solved}/{len(lockstep.gas)}", refresh=False)
+    bar.update(evaluations)
+
+
+def write_result(job: Job, lockstep: Lockstep, settings: dict[str, Any]) -> None:
+    """Write the champions' genomes and, last, the JSON file that marks the job as done."""
+    champions = [ga.champion for ga in lockstep.gas if ga.champion]
+    genomes = io.BytesIO()
+    np.savez(
+        genomes,
+        genome=np.stack([champion.genome for champion in champions]),
+        experiences=np.stack([champion.experiences for champion in champions]),
+        fitness=np.array([champion.fitness for champion in champions]),
+        solved=np.array([champion.solved for champion in champions]),
+    )
+    checkpoint.write_atomically(job.result.with_suffix(".npz"), genomes.getvalue())
+    runs = [
+        {
+            "run": ga.run,
+            "solved_at": solved_at,
+            "evaluations": ga.evaluations,
+            "best_fitness": champion.fitness,
+        }
+        for ga, solved_at, champion in zip(lockstep.gas, lockstep.solved_at, champions, strict=True)
+    ]
+    content = {"settings": settings, "runs": runs}
+    checkpoint.write_atomically(job.result, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def without_versions(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings but for the versions, which a finished result only reports."""
+    return {name: value for name, value in settings.items() if name != "versions"}
