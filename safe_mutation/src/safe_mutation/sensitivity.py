@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from safe_mutation import linear_shortcut
 from safe_mutation.experiences import Experiences, count, map_leaves, take
 
 Network: TypeAlias = Callable[[Any, Any], Any]
@@ -70,8 +71,9 @@ def absolute(
 ) -> Tensor:
     """SM-G-ABS: s = sqrt( sum_k ( mean_i |dy_k(X_i)/dw| )^2 ), shape (N, P).
 
-    A parent that meets I experiences is the same as I copies of it that meet one each, so that
-    one backward pass per output gives the gradients of a whole chunk of copies.
+    Networks of linear layers take no more passes than SM-G-SUM (see ``linear_shortcut``). In others, a
+    parent that meets I experiences is the same as I copies of it that meet one each, so that one
+    backward pass per output gives the gradients of a whole chunk of copies.
 
     Args:
         network: See the top of this file.
@@ -80,6 +82,8 @@ def absolute(
         chunk_size: Copies per pass; by default as many as keep the gradients within 64 MB.
     """
     total = count(inputs, axis=1)
+    if linear_shortcut.is_exact(network, params, inputs):
+        return _absolute_of_linear(network, params, inputs)
     lanes = chunk_size or max(1, LANE_BUDGET // params.shape[1])
     together = max(1, lanes // total)  # parents whose copies all fit into one chunk
     rows = []
@@ -87,6 +91,13 @@ def absolute(
         some = slice(start, start + together)
         rows.append(_absolute_of_copies(network, params[some], take(inputs, some), lanes))
     return torch.cat(rows)
+
+
+def _absolute_of_linear(network: Network, params: Tensor, inputs: Experiences) -> Tensor:
+    with torch.enable_grad():
+        params = params.detach().requires_grad_()
+        outputs = linear_shortcut.outputs_with_absolute_gradients(network, params, inputs)
+    return _root_sum_of_squares(outputs.sum(1), params) / outputs.shape[1]
 
 
 def _absolute_of_copies(network: Network, params: Tensor, inputs: Experiences, lanes: int) -> Tensor:

@@ -1,0 +1,293 @@
+"""Sums of absolute per-experience gradients in one backward pass, for networks of linear layers.
+
+The gradient that experience i gives a weight matrix is an outer product g_i a_i', and
+
+    sum_i |g_i a_i'| = |G|' |A|
+
+exactly, G and A having one row per experience. So SM-G-ABS needs no gradient per experience where
+every weight is used once, in a linear layer or as a bias. The caller need not know whether that is
+so: every torch call of the forward pass is watched and any other use of a weight refused, and the
+first result for a network is compared with true per-experience gradients.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from safe_mutation.experiences import Experiences, count, leaves, map_leaves, take
+
+# Calls that only look at a weight from another angle; what they return is followed further.
+VIEWS = {
+    "__get__", "__getitem__", "chunk", "flatten", "movedim", "narrow", "permute", "reshape", "select",
+    "split", "split_with_sizes", "squeeze", "swapaxes", "t", "transpose", "unbind", "unflatten",
+    "unsqueeze", "view",
+}  # fmt: skip
+PRODUCTS = {"matmul", "__matmul__", "bmm", "mm"}
+SUMS = {"add", "__add__", "__radd__"}
+
+
+Network: TypeAlias = Callable[[Any, Any], Any]
+
+
+class Unsuitable(Exception):
+    """The network uses a weight in a way for which the shortcut does not hold."""
+
+
+def outputs_with_absolute_gradients(network: Network, params: Tensor, inputs: Experiences) -> Tensor:
+    """Outputs whose gradient for the weights, given cotangents c, is sum_i |sum_k c_ik dy_k(X_i)/dw|.
+
+    Args:
+        network: ``network(params (N, P), inputs (N, I, ...)) -> (N, I, K)``.
+        params: A leaf (N, P) that requires gradients.
+        inputs: Experiences (N, I, ...).
+
+    Raises:
+        Unsuitable: If a weight is used twice, or other than in a linear layer or as a bias.
+    """
+    with LayerWatch(params, count(inputs, axis=1)):
+        outputs = network(params, inputs)
+    if not isinstance(outputs, Tensor) or outputs.ndim != 3:
+        raise Unsuitable("outputs at several time steps")
+    return outputs
+
+
+class LayerWatch(TorchFunctionMode):
+    """Sees every torch call, and gives linear layers of watched weights their absolute gradients.
+
+    Args:
+        params: The genomes (N, P) whose storage is watched.
+        experiences: Number of experiences I.
+    """
+
+    def __init__(self, params: Tensor, experiences: int) -> None:
+        super().__init__()
+        self._storage = params.untyped_storage().data_ptr()
+        self._parents, self._length = params.shape
+        self._experiences = experiences
+        self._used: list[tuple[int, int]] = []
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Pass a call on, replace it, or refuse it."""
+        kwargs = kwargs or {}
+        if not any(self._watched(value) for value in _tensors(args, kwargs)):
+            return func(*args, **kwargs)
+        name = getattr(func, "__name__", "")
+        if func is functional.linear:
+            return self._linear(*args, **kwargs)
+        if name == "baddbmm" or name == "addmm":
+            return self._affine(*args, **kwargs)
+        if name in PRODUCTS and not kwargs:
+            return self._affine(None, *args)
+        if name in SUMS and not kwargs and len(args) == 2:
+            return self._shift(*args)
+        result = func(*args, **kwargs)
+        returned = _tensors((result,), {})
+        if returned and not (name in VIEWS and all(self._watched(value) for value in returned)):
+            raise Unsuitable(f"a weight is used in {name}")
+        return result
+
+    def _linear(self, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        return self._affine(bias, input, weight.mT)
+
+    def _affine(self, bias: Tensor | None, left: Tensor, right: Tensor) -> Tensor:
+        """Apply bias + left @ right, either factor being the weight."""
+        if not (isinstance(left, Tensor) and isinstance(right, Tensor)) or left.ndim != right.ndim:
+            raise Unsuitable("a weight is multiplied with a tensor of other dimensions")
+        weight_first, weight_last = self._watched(left), self._watched(right)
+        if weight_first and weight_last:
+            raise Unsuitable("weights are multiplied with each other")
+        if not (weight_first or weight_last):  # a frozen weight with a bias that is not
+            assert bias is not None
+            return self._shift(left @ right, bias)
+        weight, data = (left, right) if weight_first else (right, left)
+        axis = -1 if weight_first else -2
+        if data.shape[axis] != self._experiences:
+            raise Unsuitable("a layer has other rows than experiences")
+        self._use(weight)
+        if bias is not None and self._watched(bias):
+            bias = bias[(None,) * (data.ndim - bias.ndim)]
+            if bias.shape[axis] != 1 or bias.shape[-3 - axis] != weight.shape[-3 - axis]:
+                raise Unsuitable("a bias is not shared by the experiences alone")
+            self._use(bias)
+        outputs: Tensor = _Affine.apply(weight, data, bias, weight_first)
+        return outputs
+
+    def _shift(self, left: Any, right: Any) -> Tensor:
+        if self._watched(left) == self._watched(right):
+            if self._watched(left):
+                raise Unsuitable("weights are added to each other")
+            return left + right
+        bias, data = (left, right) if self._watched(left) else (right, left)
+        if not isinstance(data, Tensor) or bias.ndim > data.ndim:
+            raise Unsuitable("a bias is added to a tensor of fewer dimensions")
+        widened = bias[(None,) * (data.ndim - bias.ndim)]
+        shared = [
+            axis for axis in (-1, -2) if widened.shape[axis] == 1 and data.shape[axis] == self._experiences
+        ]
+        differing = [axis for axis in range(-data.ndim, 0) if widened.shape[axis] != data.shape[axis]]
+        if data.ndim > 3 or differing != shared:
+            raise Unsuitable("a bias is not shared by the experiences alone")
+        self._use(bias)
+        shifted: Tensor = _Shift.apply(data, widened, shared[0])
+        return shifted
+
+    def _watched(self, value: Any) -> bool:
+        return isinstance(value, Tensor) and _unwrap(value).untyped_storage().data_ptr() == self._storage
+
+    def _use(self, weight: Tensor) -> None:
+        """Note which part of the genome a view covers; every weight may be used once only."""
+        view = _unwrap(weight)
+        if not view.requires_grad:
+            raise Unsuitable("a weight is detached")
+        start = int(view.storage_offset())
+        extents = sorted((s, n) for s, n in zip(view.stride(), view.shape, strict=True) if n > 1)
+        if self._parents > 1 and extents.pop() != (self._length, self._parents):
+            raise Unsuitable("parents are computed one by one")
+        length = 1
+        for stride, extent in extents:
+            if stride != length:
+                raise Unsuitable("a view skips or repeats weights")
+            length *= int(extent)
+        if start + length > self._length or any(
+            start < end and begin < start + length for begin, end in self._used
+        ):
+            raise Unsuitable("a weight is used twice")
+        self._used.append((start, start + length))
+
+
+class _Affine(torch.autograd.Function):
+    """Left @ right + bias, whose gradients for weight and bias sum absolute values over experiences."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(weight: Tensor, data: Tensor, bias: Tensor | None, weight_first: bool) -> Tensor:
+        left, right = (weight, data) if weight_first else (data, weight)
+        if bias is None:
+            return left @ right
+        return torch.baddbmm(bias, left, right) if data.ndim == 3 else torch.addmm(bias, left, right)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None, bool], output: Tensor) -> None:
+        weight, data, _, ctx.weight_first = inputs
+        ctx.save_for_backward(weight, data)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, None]:
+        weight, data = ctx.saved_tensors
+        size = gradient.abs()
+        to_data = to_bias = None
+        if ctx.needs_input_grad[2]:
+            to_bias = size.sum(-1 if ctx.weight_first else -2, keepdim=True)
+        if ctx.weight_first:
+            if ctx.needs_input_grad[1]:
+                to_data = weight.mT @ gradient
+            return size @ data.abs().mT, to_data, to_bias, None
+        if ctx.needs_input_grad[1]:
+            to_data = gradient @ weight.mT
+        return data.abs().mT @ size, to_data, to_bias, None
+
+
+class _Shift(torch.autograd.Function):
+    """data + bias, the bias being the same for all experiences along an axis."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(data: Tensor, bias: Tensor, axis: int) -> Tensor:
+        return data + bias
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, int], output: Tensor) -> None:
+        ctx.axis = inputs[2]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        return gradient, gradient.abs().sum(ctx.axis, keepdim=True), None
+
+
+def _tensors(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
+    found = []
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif isinstance(value, (list, tuple)):
+            found += _tensors(tuple(value), {})
+    return found
+
+
+def _unwrap(value: Tensor) -> Tensor:
+    """The tensor (N, ...) behind one that vmap has wrapped."""
+    while torch._C._functorch.is_batchedtensor(value):
+        value = torch._C._functorch.get_unwrapped(value)
+    return value
+
+
+# Networks whose shortcut has been compared with true gradients, for inputs of which kind, and the verdict.
+_verdicts: weakref.WeakKeyDictionary[Any, dict[Any, bool]] = weakref.WeakKeyDictionary()
+
+
+def is_exact(network: Network, params: Tensor, inputs: Experiences) -> bool:
+    """Whether the shortcut equals per-experience gradients; tried once per network and kind of input.
+
+    With a single experience there is nothing to gain, and with two or three a layer's rows could be mistaken
+    for experiences, which the comparison then shows.
+    """
+    if count(inputs, axis=1) < 2:
+        return False
+    kind = (len(params) > 1, params.dtype, *((tuple(x.shape[2:]), x.dtype) for x in leaves(inputs)))
+    try:
+        verdicts = _verdicts.setdefault(network, {})
+    except TypeError:  # neither hashable nor weakly referable: compared every time
+        verdicts = {}
+    if kind in verdicts:
+        return verdicts[kind]
+    few_params, few_inputs = params[:2], take(inputs, (slice(2), slice(3)))
+    try:
+        wide = map_leaves(lambda x: x.double() if x.is_floating_point() else x, few_inputs)
+        verdict = _compare(network, few_params.double(), wide, tolerance=1e-9)
+    except Unsuitable:
+        verdict = False
+    except Exception:  # a network that insists on its own precision
+        verdict = _compare(network, few_params, few_inputs, tolerance=1e-4)
+    if verdict is not None:
+        verdicts[kind] = verdict
+    return verdict is True
+
+
+def _compare(network: Network, params: Tensor, inputs: Experiences, tolerance: float) -> bool | None:
+    """Whether both ways agree on a few experiences, each also run alone; None where all gradients are zero.
+
+    The outputs are weighted by numbers of both signs: a sum without absolute values shows then, even where
+    the gradients of all experiences have the same sign.
+    """
+    with torch.enable_grad():
+        leaf = params.detach().clone().requires_grad_()
+        outputs = outputs_with_absolute_gradients(network, leaf, inputs)
+        weights = torch.randn(outputs.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        weights = weights.to(outputs)
+        if not outputs.requires_grad:
+            return None
+        (quick,) = torch.autograd.grad(outputs, leaf, grad_outputs=weights)
+        true = torch.zeros_like(leaf)
+        for i in range(outputs.shape[1]):
+            one = slice(i, i + 1)
+            alone = network(leaf, take(inputs, (slice(None), one)))
+            true += torch.autograd.grad(alone, leaf, grad_outputs=weights[:, one])[0].abs()
+    largest = true.amax()
+    if not torch.isfinite(largest) or largest == 0:
+        return None
+    return bool((quick - true).abs().amax() <= tolerance * largest)
