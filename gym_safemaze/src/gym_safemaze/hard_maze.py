@@ -10,9 +10,11 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from gym_safemaze import robot
+from gym_safemaze.drawing import GOAL, PAPER, ROBOT, SENSOR, TRAJECTORY, wall_maze_canvas
 from gym_safemaze.lanes import LaneEnv, LaneVectorEnv, Mask, Options, StepResult, check_count
 from gym_safemaze.wall_maze import WallMaze, path_distance, wall_distance
 
+PICTURE_SCALE = 3.0  # pixels per unit
 REWARDS = ("progress", "final")
 Walls = Sequence[Sequence[float]]
 Place = Sequence[float]
@@ -28,6 +30,7 @@ class HardMazeLanes:
         frame_skip: frames for which an action is held.
         reward: "progress" or "final".
         record_frames: whether info has the observations after every frame.
+        keep_trails: whether to remember each robot's positions for its picture.
     """
 
     reset_options: tuple[str, ...] = ("start", "heading")
@@ -40,6 +43,7 @@ class HardMazeLanes:
         frame_skip: int,
         reward: str,
         record_frames: bool,
+        keep_trails: bool,
     ) -> None:
         if reward not in REWARDS:
             raise ValueError(f"expected reward to be one of {REWARDS}, got {reward!r}")
@@ -54,6 +58,8 @@ class HardMazeLanes:
         self._check_start(np.asarray(maze.start))
         self._walls, self._rays = robot.wall_table(np.asarray(maze.walls)), robot.ray_table()
         self._goal = np.asarray(maze.goal, dtype=np.float32)
+        decisions = -(-self.max_steps // self.frame_skip)
+        self._trails = np.zeros((self.num_lanes, decisions + 1, 2), np.float32) if keep_trails else None
         recorded = self.frame_skip if record_frames else 1
         self._frames = np.zeros((self.num_lanes, recorded, robot.NUM_SENSORS), dtype=np.float32)
 
@@ -74,12 +80,14 @@ class HardMazeLanes:
         self._run(np.zeros((self.num_lanes, 2), np.float32), mask, 0, frames[:, :1])
         frames[mask] = frames[mask, :1]
         self._frames = frames
+        self._extend_trails()
 
     def step(self, actions: NDArray, active: Mask) -> StepResult:
         """Advance the active robots by `frame_skip` frames, or to the end of the episode."""
         frames = self._frames.copy()
         rewards, over = self._run(actions, active, self.frame_skip, frames)
         self._frames = frames
+        self._extend_trails()
         return frames[:, -1].copy(), rewards, over, np.zeros(self.num_lanes, dtype=np.bool_)
 
     def observe(self) -> NDArray[np.float32]:
@@ -100,8 +108,30 @@ class HardMazeLanes:
         return info
 
     def draw(self, lane: int) -> NDArray[np.uint8]:
-        """Return a picture of one robot in its maze."""
-        raise NotImplementedError
+        """Return a picture of one robot, its sensors and its path so far, in its maze."""
+        canvas = wall_maze_canvas(self.maze, PICTURE_SCALE, breadcrumbs=True).copy()
+        robot_state = self.state[lane]
+        place, heading = robot_state["position"].astype(np.float64), float(robot_state["heading"])
+        for number, angle in enumerate(robot.SENSOR_ANGLES):
+            reach = robot.SENSOR_RANGE * self._frames[lane, -1, 1 + number]
+            end = place + reach * _direction(heading + angle)
+            canvas.line([place, end], SENSOR, 0.5)
+            canvas.disc(end, 1.2, SENSOR)
+        if self._trails is not None:
+            canvas.line(self._trails[lane, : self._decisions()[lane] + 1], TRAJECTORY, 1.0)
+        canvas.disc(place, robot.RADIUS, ROBOT)
+        canvas.line([place, place + robot.RADIUS * _direction(heading)], PAPER, 1.2)
+        for quarter in np.flatnonzero(self._frames[lane, -1, 7:]):
+            canvas.disc(place + 0.6 * robot.RADIUS * _direction(heading + 90 * quarter), 1.5, GOAL)
+        return canvas.picture()
+
+    def _decisions(self) -> NDArray[np.int32]:
+        """Return how many actions each robot has taken in its episode, (N,)."""
+        return -(-self.state["steps"] // self.frame_skip)
+
+    def _extend_trails(self) -> None:
+        if self._trails is not None:
+            self._trails[np.arange(self.num_lanes), self._decisions()] = self.state["position"]
 
     def _run(
         self, actions: NDArray[np.float32], active: Mask, frame_skip: int, frames: NDArray[np.float32]
@@ -148,6 +178,11 @@ class HardMazeLanes:
                     f"the start ({x:g}, {y:g}) is {distance:.2g} units from a wall, "
                     f"closer than the robot's radius of {robot.RADIUS:g}"
                 )
+
+
+def _direction(degrees: float) -> NDArray[np.float64]:
+    radians = np.deg2rad(degrees)
+    return np.array([np.cos(radians), np.sin(radians)])
 
 
 def _chosen_maze(
@@ -201,7 +236,9 @@ class BreadcrumbHardMazeEnv(LaneEnv):
         render_mode: str | None = None,
     ) -> None:
         chosen = _chosen_maze(maze, walls, start, goal, heading)
-        super().__init__(HardMazeLanes(1, chosen, max_steps, frame_skip, reward, record_frames), render_mode)
+        trails = render_mode is not None
+        lanes = HardMazeLanes(1, chosen, max_steps, frame_skip, reward, record_frames, trails)
+        super().__init__(lanes, render_mode)
 
 
 class BreadcrumbHardMazeVectorEnv(LaneVectorEnv):
@@ -243,5 +280,6 @@ class BreadcrumbHardMazeVectorEnv(LaneVectorEnv):
         render_mode: str | None = None,
     ) -> None:
         chosen = _chosen_maze(maze, walls, start, goal, heading)
-        lanes = HardMazeLanes(num_envs, chosen, max_steps, frame_skip, reward, record_frames)
+        trails = render_mode is not None
+        lanes = HardMazeLanes(num_envs, chosen, max_steps, frame_skip, reward, record_frames, trails)
         super().__init__(lanes, autoreset_mode, render_mode)

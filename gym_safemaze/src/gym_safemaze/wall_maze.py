@@ -161,6 +161,21 @@ def path_distance(maze: WallMaze) -> NDArray[np.float64]:
     return distance
 
 
+def shortest_path(maze: WallMaze, place: Sequence[float]) -> NDArray[np.int64]:
+    """Return a shortest path, (K, 2) grid points, from the grid point of `place` (x, y) to the goal.
+
+    Raises:
+        ValueError: where no path leads from `place` to the goal.
+    """
+    distance = path_distance(maze)
+    x, y = _grid_point("place", place, np.isfinite(distance))
+    path = [(x, y)]
+    while distance[x, y] > 0:
+        x, y = min(((x + 1, y), (x - 1, y), (x, y + 1), (x, y - 1)), key=distance.__getitem__)
+        path.append((x, y))
+    return np.array(path)
+
+
 def _grid_point(name: str, place: Sequence[float], free: NDArray[np.bool_]) -> tuple[int, int]:
     x, y = int(place[0]), int(place[1])
     if not (0 <= x < free.shape[0] and 0 <= y < free.shape[1]):
