@@ -131,4 +131,5 @@ def mutate(operator: Operator, parents: list[Individual], noise: list[np.random.
         computed = operator.sensitivity(genomes[new], experiences=experiences, per_parent=True)
         for lane, sensitivity in zip(new, computed, strict=True):
             parents[lane].sensitivity = sensitivity.copy()
-    return operator(genomes, sensitivity=np.stack([p.sensitivity for p in parents]), generator=noise)
+    sensitivities = np.stack([p.sensitivity for p in parents if p.sensitivity is not None])
+    return operator(genomes, sensitivity=sensitivities, generator=noise)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -65,7 +66,7 @@ class FeedForward:
         self, widths: list[int], activation: Callable[[Tensor], Tensor] = torch.selu, skip_every: int = 0
     ) -> None:
         shapes: dict[str, tuple[int, ...]] = {}
-        for layer, (fan_in, fan_out) in enumerate(zip(widths, widths[1:], strict=False)):
+        for layer, (fan_in, fan_out) in enumerate(pairwise(widths)):
             shapes |= linear_shapes(f"layer{layer}", fan_in, fan_out)
         self.layout = Layout(**shapes)
         self.num_params = self.layout.num_params
@@ -102,7 +103,7 @@ class FeedForward:
     def initial_genomes(self, number: int, generator: np.random.Generator) -> np.ndarray:
         """Draw genomes (number, P), float32: Xavier-normal weights, biases as PyTorch's Linear draws them."""
         parts = []
-        for fan_in, fan_out in zip(self.widths, self.widths[1:], strict=False):
+        for fan_in, fan_out in pairwise(self.widths):
             parts.append(xavier_normal(generator, number, fan_in, fan_out, fan_in * fan_out))
             parts.append(uniform(generator, number, 1 / math.sqrt(fan_in), fan_out))
         return np.concatenate(parts, axis=1)
@@ -126,7 +127,7 @@ class ParityNetwork:
         self.num_params = self.layout.num_params
 
     def __call__(self, params: Tensor, inputs: Tensor) -> Tensor:
-        """Map genomes (N, P) and bits (N, I, T, 1) to probabilities (N, I, 2); also (P,), (I, T, 1) -> (I, 2)."""
+        """Map genomes (N, P) and bits (N, I, T, 1) to probabilities (N, I, 2); also without the N."""
         single = params.ndim == 1
         params, inputs = as_batch(params, inputs, self.num_params, input_ndim=4)
         u1, w1, a1, b1, u2, w2, a2, b2, v, c = self.layout.views(params)

@@ -24,7 +24,8 @@ def evaluate_parity(network: ParityNetwork, genomes: np.ndarray) -> Evaluation:
     right = probabilities_of_parity(network, genomes)
     fitness = np.log(np.maximum(right, SMALLEST)).mean(axis=1, dtype=np.float64)
     experiences = np.broadcast_to(STRINGS, (len(genomes), *STRINGS.shape))
-    return Evaluation(fitness, (right > 0.5).all(axis=1), experiences, right)
+    solved = np.all(right > 0.5, axis=1)
+    return Evaluation(fitness, solved, experiences, right)
 
 
 def probabilities_of_parity(network: ParityNetwork, genomes: np.ndarray) -> np.ndarray:

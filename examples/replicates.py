@@ -27,11 +27,13 @@ class Job(Experiment):
     Attributes:
         result: The JSON file to write; the solutions' genomes go beside it as ``.npz``.
         work: Folder of the checkpoints, removed in the end.
+        command: Command line that repeats it.
         position: Line of its progress bar.
     """
 
     result: Path = Path("result.json")
     work: Path = Path("work")
+    command: str = ""
     position: int = 0
 
 
@@ -102,7 +104,7 @@ def write_result(job: Job, lockstep: Lockstep, settings: dict[str, Any]) -> None
         }
         for ga, solved_at, champion in zip(lockstep.gas, lockstep.solved_at, champions, strict=True)
     ]
-    content = {"settings": settings, "runs": runs}
+    content = {"command": job.command, "settings": settings, "runs": runs}
     checkpoint.write_atomically(job.result, (json.dumps(content, indent=1) + "\n").encode())
 
 

@@ -37,11 +37,22 @@ def success_figure(figure: str, options: argparse.Namespace) -> None:
             max_evaluations=options.max_evaluations or table.max_evaluations,
             result=options.results / figure / f"{operator}.json",
             work=options.work / figure / operator,
+            command=command(options),
             position=position,
         )
         for position, operator in enumerate(options.methods)
     ]
     run_all(jobs, options.processes)
+
+
+def command(options: argparse.Namespace) -> str:
+    """The command line that computes the same numbers."""
+    words = ["python", "examples/reproduce.py", options.figure, "--seed", str(options.seed)]
+    if options.runs:
+        words += ["--runs", str(options.runs)]
+    if options.max_evaluations:
+        words += ["--max-evaluations", str(options.max_evaluations)]
+    return " ".join(words)
 
 
 def run_all(jobs: list[Job], processes: int) -> None:

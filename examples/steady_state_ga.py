@@ -1,4 +1,4 @@
-"""The paper's genetic algorithm: steady state, tournaments of five, no crossover (section 2 of its supplement).
+"""The paper's genetic algorithm: steady state, tournaments of five, no crossover (table S2).
 
 One step is ``parent = ga.ask()``, a mutation and an evaluation of your own, ``ga.tell(child)``:
 the best of a random tournament becomes the parent and the child takes the place of the worst of
@@ -64,7 +64,8 @@ class SteadyStateGA:
         """The winner of a new tournament, to be mutated; its loser will be replaced by the next ``tell``."""
         if len(self.population) < self.population_size:
             raise RuntimeError(
-                f"expected {self.population_size} individuals before the first ask, got {len(self.population)}"
+                f"expected {self.population_size} individuals before the first ask, "
+                f"got {len(self.population)}"
             )
         chance = stream(self.seed, self.run, self.evaluations, Purpose.SELECTION)
         entrants = chance.choice(self.population_size, self.tournament_size, replace=False)
