@@ -1,0 +1,313 @@
+"""What every environment of the package owes Gymnasium and its users.
+
+A new environment is tested by being registered.
+"""
+
+import copy
+import hashlib
+import inspect
+import os
+import pickle
+import subprocess
+import sys
+import warnings
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AutoresetMode
+
+import gym_safemaze
+
+IDS = sorted(name for name in gym.registry if name.startswith("safemaze/"))
+MODES = [mode.value for mode in AutoresetMode]
+
+pytestmark = pytest.mark.parametrize("env_id", IDS)
+
+
+@pytest.fixture(autouse=True)
+def no_screen(monkeypatch):
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+
+
+def assert_same(ours, theirs, where="") -> None:
+    """Compare observations, infos and whatever they contain, bit for bit."""
+    if isinstance(theirs, dict):
+        assert set(ours) == set(theirs), where
+        for key, value in theirs.items():
+            assert_same(ours[key], value, f"{where}[{key!r}]")
+    elif isinstance(theirs, np.ndarray) and theirs.dtype == object:
+        for number, value in enumerate(theirs):
+            assert_same(ours[number], value, f"{where}[{number}]")
+    else:
+        np.testing.assert_array_equal(ours, theirs, err_msg=where)
+        assert np.asarray(ours).dtype.kind == np.asarray(theirs).dtype.kind, where
+
+
+def where_marked(info: dict) -> dict:
+    """Blank what a vector environment's masks say nothing about."""
+    marked = {}
+    for key, values in info.items():
+        if isinstance(values, dict):
+            marked[key] = where_marked(values)
+        elif key.startswith("_") or values.dtype == object:
+            marked[key] = values
+        else:
+            mask = info[f"_{key}"].reshape(-1, *[1] * (values.ndim - 1))
+            marked[key] = np.where(mask, values, np.zeros_like(values))
+    return marked
+
+
+def rollout(env: gym.Env, seed: int, steps: int = 60) -> list:
+    """Everything an environment returns under random actions, over the ends of episodes."""
+    env.action_space.seed(seed)
+    seen = [env.reset(seed=seed)]
+    for _ in range(steps):
+        seen.append(env.step(env.action_space.sample()))
+        if seen[-1][2] or seen[-1][3]:
+            seen.append(env.reset())
+    return seen
+
+
+def digest(values) -> str:
+    return hashlib.sha256(pickle.dumps(values, protocol=4)).hexdigest()
+
+
+def test_gymnasium_check_env_has_nothing_to_say(env_id):
+    check_env(gym.make(env_id).unwrapped)
+
+
+def test_stable_baselines3_check_env_has_nothing_new_to_say(env_id):
+    from stable_baselines3.common.env_checker import check_env as sb3_check_env
+
+    with warnings.catch_warnings():
+        # The paper's actions are sigmoid outputs in [0, 1]. SB3 accepts them and recommends [-1, 1].
+        warnings.filterwarnings("ignore", message=".*symmetric and normalized Box action space.*")
+        sb3_check_env(gym.make(env_id).unwrapped)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_vector_lanes_equal_single_environments(env_id, mode):
+    short = (
+        {"max_steps": 9}
+        if "max_steps" in inspect.signature(type(gym.make(env_id).unwrapped)).parameters
+        else {}
+    )
+    native = gym.make_vec(env_id, num_envs=3, autoreset_mode=mode, **short)
+    single = gym.make_vec(
+        env_id,
+        num_envs=3,
+        vectorization_mode="sync",
+        vector_kwargs={"autoreset_mode": AutoresetMode(mode)},
+        **short,
+    )
+    assert native.metadata["autoreset_mode"] == single.metadata["autoreset_mode"]
+    for name in ("observation_space", "action_space", "single_observation_space", "single_action_space"):
+        assert getattr(native, name) == getattr(single, name)
+    ours, theirs = native.reset(seed=7), single.reset(seed=7)
+    assert_same(ours[0], theirs[0])
+    native.action_space.seed(1)
+    ends = 0
+    for step in range(60):
+        if step == 23:  # lanes fall out of step
+            mask = np.array([False, True, False])
+            ours = native.reset(seed=3, options={"reset_mask": mask})
+            theirs = single.reset(seed=3, options={"reset_mask": mask})
+            assert_same(ours[0], theirs[0])
+            assert_same(where_marked(ours[1]), where_marked(theirs[1]))
+        actions = native.action_space.sample()
+        ours, theirs = native.step(actions), single.step(actions)
+        for name, mine, other in zip(("observations", "rewards", "ends", "cuts"), ours, theirs, strict=False):
+            assert_same(mine, other, f"{name} of step {step}")
+        assert_same(where_marked(ours[4]), where_marked(theirs[4]), f"info of step {step}")
+        over = ours[2] | ours[3]
+        ends += over.sum()
+        if mode == "Disabled" and over.any():
+            ours = native.reset(options={"reset_mask": over})
+            theirs = single.reset(options={"reset_mask": over})
+            assert_same(ours[0], theirs[0])
+    assert ends >= 3
+    assert native.np_random_seed == single.np_random_seed
+
+
+def test_info_always_has_the_same_keys(env_id):
+    env = gym.make(env_id)
+    seen = rollout(env, seed=0)
+    assert len({tuple(result[-1]) for result in seen}) == 1
+    assert {"fitness", "solved", "behavior"} <= set(seen[0][-1])
+
+
+def test_progress_adds_up_to_fitness(env_id):
+    env = gym.make(env_id)
+    env.action_space.seed(5)
+    _, info = env.reset(seed=5)
+    first, total, over = info["fitness"], 0.0, False
+    while not over:
+        _, reward, terminated, truncated, info = env.step(env.action_space.sample())
+        total, over = total + reward, terminated or truncated
+    assert total == pytest.approx(info["fitness"] - first)
+
+
+def test_same_seed_gives_the_same_rollout_in_another_process(env_id):
+    code = (
+        "import sys; sys.path.insert(0, 'tests'); import gymnasium as gym, test_env_api as t;"
+        f"print(t.digest(t.rollout(gym.make({env_id!r}), seed=11)))"
+    )
+    env = os.environ | {"PYTHONHASHSEED": "123", "PYTHONPATH": os.pathsep.join(sys.path)}
+    other = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert other.stdout.strip() == digest(rollout(gym.make(env_id), seed=11))
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
+def test_a_copy_made_in_mid_episode_goes_on_alike(env_id, copied):
+    env = gym.make(env_id, render_mode="human").unwrapped
+    env.reset(seed=2)
+    env.action_space.seed(2)
+    actions = [env.action_space.sample() for _ in range(3)]
+    env.step(actions[0])
+    twin = copied(env)
+    for action in actions[1:]:
+        assert_same(env.step(action)[4], twin.step(action)[4])
+    env.close()
+    twin.close()
+
+
+def test_a_vector_copy_made_in_mid_episode_goes_on_alike(env_id):
+    envs = gym.make_vec(env_id, num_envs=2)
+    envs.reset(seed=4)
+    envs.action_space.seed(4)
+    envs.step(envs.action_space.sample())
+    twins = pickle.loads(pickle.dumps(envs))
+    for _ in range(60):
+        actions = envs.action_space.sample()
+        ours, theirs = envs.step(actions), twins.step(actions)
+        for mine, other in zip(ours, theirs, strict=True):
+            assert_same(mine, other)
+
+
+def test_spec_survives_json(env_id):
+    env = gym.make(env_id, render_mode="rgb_array")
+    again = gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json()))
+    assert digest(rollout(again, seed=1)) == digest(rollout(env, seed=1))
+    envs = gym.make_vec(env_id, num_envs=2)
+    assert gym.make_vec(envs.spec).num_envs == 2
+
+
+def test_make_with_the_module_prefix(env_id):
+    assert gym.make(f"gym_safemaze:{env_id}").spec.id == env_id
+
+
+def test_pictures_are_readable_and_show_changes(env_id):
+    env = gym.make(env_id, render_mode="rgb_array")
+    env.action_space.seed(0)
+    env.reset(seed=0)
+    first = env.render()
+    assert first.dtype == np.uint8 and first.ndim == 3 and first.shape[2] == 3
+    assert max(first.shape[:2]) >= 200
+    pictures = []
+    for _ in range(4):
+        env.step(env.action_space.sample())
+        pictures.append(env.render())
+    assert all(picture.shape == first.shape for picture in pictures)
+    assert any((picture != first).any() for picture in pictures)
+    envs = gym.make_vec(env_id, num_envs=2, render_mode="rgb_array")
+    envs.reset(seed=0)
+    assert [picture.shape for picture in envs.render()] == [first.shape] * 2
+    env.close()
+    env.close()
+
+
+def test_bad_arguments_are_refused_by_name(env_id):
+    with pytest.raises(ValueError, match="render_mode"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # gym.make warns about the mode before the environment refuses it
+        gym.make(env_id, render_mode="ascii_art")
+    with pytest.raises(ValueError, match="render_mode"):
+        gym.make_vec(env_id, num_envs=2, render_mode="human")
+    with pytest.raises(ValueError, match="autoreset_mode"):
+        gym.make_vec(env_id, num_envs=2, autoreset_mode="Sometimes")
+    with pytest.raises(ValueError, match="num_envs"):
+        gym.make_vec(env_id, num_envs=0)
+
+
+def test_unknown_reset_options_are_refused_and_change_nothing(env_id):
+    envs = gym.make_vec(env_id, num_envs=2)
+    _, before = envs.reset(seed=0)
+    options = {"colour": "red"}
+    with pytest.raises(ValueError, match="colour"):
+        envs.reset(seed=9, options=options)
+    with pytest.raises(ValueError, match="colour"):
+        gym.make(env_id).reset(options=options)
+    assert options == {"colour": "red"}
+    for mask in (np.array([1, 0]), np.array([True]), np.array([False, False]), [True, False]):
+        with pytest.raises(ValueError, match="reset_mask"):
+            envs.reset(options={"reset_mask": mask})
+    assert_same(envs.lanes.info(), {key: value for key, value in before.items() if not key.startswith("_")})
+
+
+def test_bad_actions_are_refused_and_move_nothing(env_id):
+    envs = gym.make_vec(env_id, num_envs=2)
+    envs.reset(seed=0)
+    before = envs.lanes.info()
+    good = envs.action_space.sample()
+    bad = [good[:1], np.concatenate([good, good])]
+    if isinstance(envs.single_action_space, gym.spaces.Discrete):
+        bad += [good * 0 + [0, envs.single_action_space.n], good * 0 - [0, 1], good + 0.5]
+    else:
+        bad += [np.where(np.arange(good.size).reshape(good.shape) == good.size - 1, np.nan, good)]
+    for actions in bad:
+        with pytest.raises(ValueError, match="expected"):
+            envs.step(actions)
+    assert_same(envs.lanes.info(), before)
+
+
+def test_steps_outside_an_episode_are_refused(env_id):
+    env = gym.make(env_id).unwrapped
+    action = env.action_space.sample()
+    with pytest.raises(gym.error.ResetNeeded):
+        env.step(action)
+    env.reset(seed=0)
+    while not any(env.step(action)[2:4]):
+        pass
+    with pytest.raises(gym.error.ResetNeeded):
+        env.step(action)
+    envs = gym.make_vec(env_id, num_envs=2, autoreset_mode="Disabled")
+    actions = envs.action_space.sample()
+    with pytest.raises(gym.error.ResetNeeded):
+        envs.step(actions)
+    envs.reset(seed=0)
+    while not any(np.any(ends) for ends in envs.step(actions)[2:4]):
+        pass
+    with pytest.raises(gym.error.ResetNeeded, match="lanes"):
+        envs.step(actions)
+
+
+def test_neither_torch_nor_pygame_is_needed_to_step(env_id):
+    code = (
+        "import sys; sys.modules.update(torch=None, pygame=None, stable_baselines3=None);"
+        "import gymnasium as gym, gym_safemaze;"
+        f"env = gym.make({env_id!r}); env.reset(seed=0); env.step(env.action_space.sample());"
+        f"envs = gym.make_vec({env_id!r}, num_envs=2); envs.reset(seed=0); envs.step(envs.action_space.sample())"
+    )
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-W", "error", "-c", code], env=env, check=True)
+
+
+def test_it_works_where_nothing_can_be_written(env_id, tmp_path):
+    """Neither beside the package nor below HOME: numba then finds no place for its cache."""
+    import shutil
+    from pathlib import Path
+
+    package = tmp_path / "gym_safemaze"
+    shutil.copytree(Path(gym_safemaze.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    (package / "__pycache__").write_text("a file in the place of the folder")
+    home = tmp_path / "home"
+    home.write_text("no folder either")
+    code = (
+        "import gymnasium as gym, gym_safemaze;"
+        f"assert gym_safemaze.__file__.startswith({str(tmp_path)!r});"
+        f"env = gym.make({env_id!r}); env.reset(seed=0); env.step(env.action_space.sample())"
+    )
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("NUMBA", "XDG"))}
+    env |= {"PYTHONPATH": str(tmp_path), "HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
+    subprocess.run([sys.executable, "-c", code], env=env, cwd=tmp_path, check=True)
