@@ -12,6 +12,7 @@ It needs pygame but no screen.
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ ROBOT: Color = (38, 101, 189)
 SENSOR: Color = (150, 186, 232)
 GOAL: Color = (46, 139, 87)
 
+_NO_COLOR: Color = (255, 0, 255)  # stands for "nothing drawn here" on transparent sheets
 _MARGIN = 4.0  # units of paper around the maze
 _OVERSAMPLING = 2  # pictures are drawn larger and shrunk, which smooths every edge
 
@@ -61,7 +63,7 @@ class Canvas:
         points = self._pixels(places)
         thickness = max(1, round(width * self._scale))
         surface = self._surface if opacity >= 1.0 else self._transparent(opacity)
-        for start, end in zip(points[:-1], points[1:], strict=True):
+        for start, end in pairwise(points):
             self._pygame.draw.line(surface, color, start, end, thickness)
         if thickness > 2:
             for point in points:
@@ -71,13 +73,20 @@ class Canvas:
 
     def disc(self, place: ArrayLike, radius: float, color: Color) -> None:
         """Draw a filled circle, all in units."""
-        self._pygame.draw.circle(self._surface, color, self._pixels([place])[0], radius * self._scale)
+        center = self._pixels([np.asarray(place)])[0]
+        self._pygame.draw.circle(self._surface, color, center, radius * self._scale)
 
     def ring(self, place: ArrayLike, radius: float, color: Color, width: float = 1.0) -> None:
         """Draw a circle `width` units wide."""
         thickness = max(1, round(width * self._scale))
-        center = self._pixels([place])[0]
+        center = self._pixels([np.asarray(place)])[0]
         self._pygame.draw.circle(self._surface, color, center, radius * self._scale, thickness)
+
+    def rectangle(self, place: ArrayLike, width: float, height: float, color: Color) -> None:
+        """Fill a rectangle whose left upper corner is at `place`, all in units."""
+        left, top = self._pixels([np.asarray(place)])[0]
+        size = (round(width * self._scale), round(height * self._scale))
+        self._pygame.draw.rect(self._surface, color, (round(left), round(top), *size))
 
     def picture(self) -> NDArray[np.uint8]:
         """Return the finished drawing, (height, width, 3)."""
@@ -96,9 +105,6 @@ class Canvas:
         return surface
 
 
-_NO_COLOR = (255, 0, 255)
-
-
 def wall_maze_picture(
     maze: WallMaze,
     trajectories: Iterable[ArrayLike] = (),
@@ -112,7 +118,7 @@ def wall_maze_picture(
 
     Args:
         maze: the maze.
-        trajectories: each (T, 2), the positions x, y of one robot in units; its last position is marked by a dot.
+        trajectories: each (T, 2), the positions x, y of one robot in units; a dot marks the last.
         colors: one colour for all trajectories, or one for each.
         opacity: how much a trajectory covers what it crosses, in (0, 1].
         breadcrumbs: whether to hint at the shortest path from start to goal.
