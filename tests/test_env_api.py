@@ -287,7 +287,7 @@ def test_neither_torch_nor_pygame_is_needed_to_step(env_id):
         "import sys; sys.modules.update(torch=None, pygame=None, stable_baselines3=None);"
         "import gymnasium as gym, gym_safemaze;"
         f"env = gym.make({env_id!r}); env.reset(seed=0); env.step(env.action_space.sample());"
-        f"envs = gym.make_vec({env_id!r}, num_envs=2); envs.reset(seed=0); envs.step(envs.action_space.sample())"
+        f"env = gym.make_vec({env_id!r}, num_envs=2); env.reset(seed=0); env.step(env.action_space.sample())"
     )
     env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-W", "error", "-c", code], env=env, check=True)
