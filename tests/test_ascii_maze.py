@@ -62,7 +62,7 @@ def test_windows_line_ends_and_trailing_blanks_do_not_count():
 
 
 def test_the_way_to_a_goal_is_a_shortest_one():
-    maze = load_maze("rooms")
+    maze = load_maze("loops")
     (goal,) = np.argwhere(np.array([list(row) for row in maze.rows]) == "G")
     assert tuple(maze.path[-1]) == tuple(goal)
     assert len(maze.path) - 1 == spread(maze.walls, maze.start)[tuple(goal)]
@@ -87,6 +87,8 @@ WRONG = {
     "a broken path": (["######", "#Sx.x#", "######"], "one line from the start", 2, 5),
     "a path and a goal": (["#####", "#SxG#", "#####"], "goal", 2, 4),
     "two goals": (["######", "#SG.G#", "######"], "2 goals", 2, 5),
+    "two equally short ways": (["#####", "#S..#", "#...#", "#..G#", "#####"], "equally short", 4, 4),
+    "two ways round": (["#####", "#S..#", "#.#.#", "#..G#", "#####"], "equally short", 4, 4),
     "a goal behind a wall": (["######", "#S.#G#", "######"], "no way", 2, 5),
 }
 

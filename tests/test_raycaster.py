@@ -87,7 +87,7 @@ def test_a_mirrored_maze_gives_the_mirrored_picture():
 
 
 def test_a_batch_is_the_single_pictures():
-    maze = load_maze("rooms")
+    maze = load_maze("loops")
     poses = some_poses(maze, 9, seed=3)
     alone = np.concatenate([draw(maze.walls, [pose]) for pose in poses])
     assert np.array_equal(draw(maze.walls, poses), alone)

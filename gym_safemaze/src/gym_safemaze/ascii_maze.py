@@ -1,7 +1,8 @@
 """Mazes drawn with characters, one per square.
 
-``#`` is a wall, ``.`` a free square, ``S`` the start. The correct path is either drawn with ``x``, one line of
-squares leading away from the start, or left to be found: with a goal ``G`` it is a shortest way there.
+``#`` is a wall, ``.`` a free square, ``S`` the start. The correct path is either drawn with ``x``, one line
+of squares that leads away from the start, or left to be found: with a goal ``G`` it is the shortest way
+there.
 
     ######
     #Sxx.#      the start is square (1, 1), the path (1, 2), (1, 3), (2, 3)
@@ -20,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +60,19 @@ def bundled_mazes() -> list[str]:
     return sorted(entry.name[: -len(".txt")] for entry in folder.iterdir() if entry.name.endswith(".txt"))
 
 
+def maze_option(current: AsciiMaze, options: dict[str, Any], mask: NDArray[np.bool_]) -> AsciiMaze:
+    """Return the maze that the reset option "maze" asks for, or the current one.
+
+    Raises:
+        ValueError: as `load_maze`, or when some lanes are to keep the current maze: they all share one.
+    """
+    if "maze" not in options:
+        return current
+    if not mask.all():
+        raise ValueError("expected option 'maze' in a reset of all lanes, which share it, got a reset_mask")
+    return load_maze(options["maze"])
+
+
 def load_maze(maze: str | os.PathLike[str] | Sequence[str]) -> AsciiMaze:
     """Read a maze from a bundled name, the path of a text file, a drawing, or its list of rows.
 
@@ -93,16 +108,15 @@ def parse_maze(text: str) -> AsciiMaze:
     drawing = np.array([list(row) for row in rows])
     walls = drawing == WALL
     start = _only_one(rows, drawing, START, "start")
-    came_from = _flood(walls, start)
-    _check_closed(rows, came_from)
-    squares = (
-        _drawn_path(rows, drawing, start) if (drawing == PATH).any() else _way_to_goal(rows, drawing, start)
-    )
+    steps = _flood(walls, start)
+    _check_closed(rows, steps)
+    is_drawn = (drawing == PATH).any()
+    squares = _drawn_path(rows, drawing, start) if is_drawn else _way_to_goal(rows, drawing, steps)
     path = np.array(squares, dtype=np.int64)
     order = np.full(walls.shape, -1, dtype=np.int64)
     order[path[:, 0], path[:, 1]] = np.arange(len(path))
     reachable = np.zeros(walls.shape, dtype=np.bool_)
-    reachable[tuple(np.array(list(came_from)).T)] = True
+    reachable[tuple(np.array(list(steps)).T)] = True
     for array in (walls, path, order, reachable):
         array.setflags(write=False)
     return AsciiMaze(rows, walls, path, order, reachable)
@@ -141,17 +155,17 @@ def _only_one(rows: tuple[str, ...], drawing: NDArray[np.str_], character: str, 
     return found[0]
 
 
-def _flood(walls: NDArray[np.bool_], start: Square) -> dict[Square, Square]:
-    """Squares that can be reached, each with the one it was reached from, nearest first."""
-    reached = {start: start}
+def _flood(walls: NDArray[np.bool_], start: Square) -> dict[Square, int]:
+    """Squares that can be reached, nearest first, each with the steps it takes."""
+    steps = {start: 0}
     queue = deque([start])
     while queue:
         square = queue.popleft()
         for neighbour in _neighbours(square, walls.shape):
-            if neighbour not in reached and not walls[neighbour]:
-                reached[neighbour] = square
+            if neighbour not in steps and not walls[neighbour]:
+                steps[neighbour] = steps[square] + 1
                 queue.append(neighbour)
-    return reached
+    return steps
 
 
 def _neighbours(square: Square, shape: tuple[int, ...]) -> list[Square]:
@@ -160,7 +174,7 @@ def _neighbours(square: Square, shape: tuple[int, ...]) -> list[Square]:
     return [(i, j) for i, j in around if 0 <= i < shape[0] and 0 <= j < shape[1]]
 
 
-def _check_closed(rows: tuple[str, ...], reached: dict[Square, Square]) -> None:
+def _check_closed(rows: tuple[str, ...], reached: dict[Square, int]) -> None:
     for i, j in reached:
         if i in (0, len(rows) - 1) or j in (0, len(rows[0]) - 1):
             raise ValueError(
@@ -194,17 +208,23 @@ def _drawn_path(rows: tuple[str, ...], drawing: NDArray[np.str_], start: Square)
     return squares
 
 
-def _way_to_goal(rows: tuple[str, ...], drawing: NDArray[np.str_], start: Square) -> list[Square]:
-    """A shortest way from the start to the goal; of equally short ones always the same."""
+def _way_to_goal(rows: tuple[str, ...], drawing: NDArray[np.str_], steps: dict[Square, int]) -> list[Square]:
+    """The shortest way from start to goal. It must be the only one, or the path would be an accident."""
     if not (drawing == GOAL).any():
         raise ValueError("the maze has neither a path of 'x' nor a goal 'G', so there is nothing to reach")
     goal = _only_one(rows, drawing, GOAL, "goal")
-    came_from = _flood(drawing == WALL, start)
-    if goal not in came_from:
+    if goal not in steps:
         raise ValueError(f"no way leads from the start to the goal at {_place(rows, *goal)}")
     squares = [goal]
-    while squares[-1] != start:
-        squares.append(came_from[squares[-1]])
+    while steps[squares[-1]] > 0:
+        square = squares[-1]
+        nearer = [s for s in _neighbours(square, drawing.shape) if steps.get(s, -1) == steps[square] - 1]
+        if len(nearer) > 1:
+            raise ValueError(
+                f"several ways to the goal are equally short, so draw the path with 'x': they meet at "
+                f"{_place(rows, *square)}"
+            )
+        squares.append(nearer[0])
     return squares[::-1]
 
 

@@ -1,9 +1,9 @@
 """What a walker sees in a grid of walls: one ray per pixel column, as in Lode Vandevenne's raycaster.
 
 The picture is that of the RaycastMaze in the PyGame Learning Environment: walls are 255 at the eye and lose
-22.5 per square of distance; faces that look north or south keep 0.65 of that. The camera plane reaches 0.66 to
-each side at distance 1, so the field of view is 67 degrees. A pixel shows what its centre sees, so a mirrored
-maze gives the mirrored picture.
+22.5 per square of distance; faces that look north or south keep 0.65 of that. The camera plane reaches 0.66
+to each side at distance 1, so the field of view is 67 degrees. A pixel shows what its centre sees, so a
+mirrored maze gives the mirrored picture.
 
 World coordinates are in squares: x along the columns and y along the rows, downwards; square (row, column)
 covers x in [column, column + 1) and y in [row, row + 1). A heading of 0 degrees looks along x, 90 along y.
@@ -12,15 +12,19 @@ covers x in [column, column + 1) and y in [row, row + 1). A heading of 0 degrees
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from gym_safemaze.jit import kernel
 
 CAMERA_PLANE = 0.66
 FADING_PER_SQUARE = 22.5 / 255.0
 SIDE_BRIGHTNESS = 0.65
+
+#: How much red, green and blue count in gray.
+LUMINANCE = np.array([0.21, 0.72, 0.07])
 
 
 @kernel
@@ -38,7 +42,8 @@ def cast_ray(
 
     Returns:
         How many times the direction fits between start and wall. When the direction is a unit heading plus a
-            vector across it, this is the distance along the heading, which makes straight walls look straight.
+            vector across it, this is the distance along the heading, which makes straight walls look
+            straight.
         Where the wall is met, as a fraction of its width.
         Whether that face looks north or south.
     """
@@ -149,3 +154,32 @@ def _paint_walls(
                 u = min(int(across[i] * texture_columns), texture_columns - 1)
                 for c in range(channels):
                     frame[row, i, c] = np.uint8(brightness[i] * texture[v, u, c] + 0.5)
+
+
+def wall_texture(texture: ArrayLike | None, color: Sequence[float], rgb: bool) -> NDArray[np.float32]:
+    """Return what a wall square looks like, (h, w, C) in [0, 255] with C = 3 for `rgb` and 1 for gray.
+
+    Args:
+        texture: brightness (h, w) or colors (h, w, 3) in [0, 255], None for a plain white wall.
+        color: red, green and blue that the texture is seen through.
+        rgb: whether pictures have colors.
+    """
+    levels = np.asarray(255 if texture is None else texture, dtype=np.float64)
+    levels = levels.reshape(1, 1, 1) if texture is None else levels
+    levels = levels[..., np.newaxis] if levels.ndim == 2 else levels
+    is_picture = levels.ndim == 3 and levels.shape[2] in (1, 3) and levels.size > 0
+    if not is_picture or not ((levels >= 0) & (levels <= 255)).all():
+        raise ValueError(
+            f"expected a texture of shape (h, w) or (h, w, 3) with values in [0, 255], got shape "
+            f"{levels.shape} with values from {levels.min(initial=np.inf)} to {levels.max(initial=-np.inf)}"
+        )
+    colors = levels * check_color("wall_color", color) / 255.0
+    return (colors if rgb else (colors @ LUMINANCE)[..., np.newaxis]).astype(np.float32)
+
+
+def check_color(name: str, color: Sequence[float]) -> NDArray[np.float64]:
+    """Return a color as an array (3,) if it is red, green and blue in [0, 255], or raise a ValueError."""
+    array = np.asarray(color)
+    if array.shape != (3,) or array.dtype.kind not in "iuf" or not ((array >= 0) & (array <= 255)).all():
+        raise ValueError(f"expected {name} as red, green and blue in [0, 255], got {color!r}")
+    return array.astype(np.float64)
