@@ -19,3 +19,6 @@ def _register(name: str, module: str) -> None:
 
 
 _register("BreadcrumbHardMaze", "hard_maze")
+_register("RecurrentParity", "recurrent_parity")
+_register("TopdownMaze", "topdown_maze")
+_register("FirstPersonMaze", "first_person_maze")

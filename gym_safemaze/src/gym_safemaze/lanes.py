@@ -374,3 +374,12 @@ def check_count(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise ValueError(f"expected {name} to be an integer of at least 1, got {value!r}")
     return int(value)
+
+
+def per_lane(name: str, value: Any, shape: tuple[int, ...], num_lanes: int) -> NDArray[np.float64]:
+    """Return reset option `name`, given once (*shape) or per lane (N, *shape), as (N, *shape), read-only."""
+    array = np.asarray(value, dtype=np.float64)
+    shapes = (shape, (num_lanes, *shape))
+    if array.shape not in shapes:
+        raise ValueError(f"expected option {name!r} of shape {shapes[0]} or {shapes[1]}, got {array.shape}")
+    return np.broadcast_to(array, shapes[1])

@@ -1,0 +1,287 @@
+"""safemaze/FirstPersonMaze-v0: the same maze seen by someone who walks in it."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium import Space
+from gymnasium.spaces import Box, Discrete
+from gymnasium.vector import AutoresetMode
+from numpy.typing import ArrayLike, NDArray
+
+from gym_safemaze.ascii_maze import AsciiMaze, load_maze, maze_option
+from gym_safemaze.drawing import PAPER, ROBOT, TRAJECTORY
+from gym_safemaze.grid_drawing import SQUARE, grid_canvas
+from gym_safemaze.lanes import LaneEnv, LaneVectorEnv, Mask, Options, StepResult, check_count, per_lane
+from gym_safemaze.raycaster import LUMINANCE, check_color, draw_views, wall_texture
+from gym_safemaze.walker import LANE, advance_lanes, score_lanes
+
+PICTURE = 64
+
+#: Positions kept for drawing where the walker has been, the latest ones.
+TRAIL_LENGTH = 1024
+
+
+def check_between(name: str, value: Any, low: float, high: float) -> float:
+    """Return a number that lies strictly between `low` and `high`, or raise a ValueError."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not low < value < high:
+        raise ValueError(f"expected {name} to be a number between {low:g} and {high:g}, got {value!r}")
+    return float(value)
+
+
+class FirstPersonMazeLanes:
+    """N walkers, each in its own copy of one maze (see `gym_safemaze.lanes.Lanes`).
+
+    The arguments are those of `FirstPersonMazeVectorEnv`, the maze already read.
+    """
+
+    reset_options: tuple[str, ...] = ("maze", "position", "heading")
+
+    def __init__(
+        self,
+        num_lanes: int,
+        maze: AsciiMaze,
+        max_steps: int,
+        frame_skip: int,
+        move_speed: float,
+        turn_speed: float,
+        body_radius: float,
+        rgb: bool,
+        texture: ArrayLike | None,
+        wall_color: Sequence[float],
+        floor_color: Sequence[float],
+        ceiling_color: Sequence[float],
+    ) -> None:
+        self.num_lanes = check_count("num_envs", num_lanes)
+        self.max_steps = check_count("max_steps", max_steps)
+        self.frame_skip = check_count("frame_skip", frame_skip)
+        self.move_speed = check_between("move_speed", move_speed, 0.0, 1.0)
+        self.turn_speed = check_between("turn_speed", turn_speed, 0.0, 180.0)
+        self.body_radius = check_between("body_radius", body_radius, 0.0, 0.5)
+        channels = 3 if rgb else 1
+        self.observation_space: Space = Box(0, 255, (PICTURE, PICTURE, channels), np.uint8)
+        self.action_space: Space = Discrete(5)
+        self.maze = maze
+        self._texture = wall_texture(texture, wall_color, rgb)
+        behind = np.stack(
+            [check_color("ceiling_color", ceiling_color), check_color("floor_color", floor_color)]
+        )
+        behind = behind if rgb else (behind @ LUMINANCE)[:, np.newaxis]
+        self._background = np.rint(behind).astype(np.uint8)
+        self.state = np.zeros(self.num_lanes, dtype=LANE)
+        decisions = -(-self.max_steps // self.frame_skip)
+        self._trail = np.zeros((self.num_lanes, min(decisions + 1, TRAIL_LENGTH), 2), dtype=np.float32)
+        self._decisions = np.zeros(self.num_lanes, dtype=np.int64)
+
+    def reset(self, mask: Mask, generator: Callable[[int], np.random.Generator], options: Options) -> None:
+        """Put the walkers of `mask` in the middle of the start square, looking along the path.
+
+        Option "maze" replaces the maze from now on; "position", x and y, (2,) or (N, 2), and "heading" in
+        degrees, () or (N,), replace its start for this episode.
+        """
+        maze = maze_option(self.maze, options, mask)
+        south, east = maze.path[1] - maze.path[0]
+        row, column = maze.start
+        position = per_lane(
+            "position", options.get("position", (column + 0.5, row + 0.5)), (2,), self.num_lanes
+        )
+        ahead = math.degrees(math.atan2(south, east)) % 360.0
+        heading = per_lane("heading", options.get("heading", ahead), (), self.num_lanes)
+        self._check_positions(maze, position[mask])
+        if not np.isfinite(heading[mask]).all():
+            raise ValueError(f"expected option 'heading' in degrees, got {options['heading']!r}")
+        self.maze = maze
+        fresh = np.zeros(int(mask.sum()), dtype=LANE)
+        fresh["pose"] = np.column_stack([position[mask], heading[mask] % 360.0])
+        rows, columns = np.floor(position[mask]).astype(np.int64).T[::-1]
+        fresh["reached"] = np.maximum(maze.order[rows, columns], 0)
+        score_lanes(fresh, maze.path)
+        self.state[mask] = fresh
+        self._decisions[mask] = 0
+        self._trail[mask, 0] = position[mask]
+
+    def step(self, actions: NDArray, active: Mask) -> StepResult:
+        """Hold the actions of the active walkers for `frame_skip` frames, or to the end of their episodes."""
+        before = self.state["fitness"].copy()
+        advance_lanes(
+            self.state,
+            active,
+            actions,
+            self.frame_skip,
+            self.max_steps,
+            self.maze.walls,
+            self.maze.path,
+            self.move_speed,
+            self.turn_speed,
+            self.body_radius,
+        )
+        self._decisions += active
+        place = self._decisions % self._trail.shape[1]
+        self._trail[np.arange(self.num_lanes), place] = self.state["pose"][:, :2]
+        over = self.state["solved"] | (self.state["steps"] >= self.max_steps)
+        return self.observe(), self.state["fitness"] - before, over, np.zeros_like(over)
+
+    def observe(self) -> NDArray[np.uint8]:
+        """Return the pictures (N, 64, 64, C)."""
+        frames = np.empty((self.num_lanes, PICTURE, PICTURE, self._texture.shape[2]), dtype=np.uint8)
+        poses = np.ascontiguousarray(self.state["pose"])
+        draw_views(self.maze.walls, poses, self._texture, self._background, frames)
+        return frames
+
+    def info(self) -> dict[str, NDArray]:
+        """Return fitness, solved, heading and steps, all (N,), and behavior (N, 2), the position x and y."""
+        return {
+            "fitness": self.state["fitness"].copy(),
+            "solved": self.state["solved"].copy(),
+            "behavior": self.state["pose"][:, :2].astype(np.float32),
+            "heading": self.state["pose"][:, 2].copy(),
+            "steps": self.state["steps"].copy(),
+        }
+
+    def draw(self, lane: int) -> NDArray[np.uint8]:
+        """Return a picture: on the left what the walker sees, on the right where it is in the maze."""
+        canvas = grid_canvas(self.maze, height=376).copy()
+        latest = int(self._decisions[lane])
+        trail = np.roll(self._trail[lane], -1 - latest, axis=0)[-1 - latest :]
+        canvas.line(trail * SQUARE, TRAJECTORY, 0.15 * SQUARE)
+        x, y, heading = self.state["pose"][lane]
+        nose = math.cos(math.radians(heading)), math.sin(math.radians(heading))
+        canvas.line([(x * SQUARE, y * SQUARE), np.add((x, y), nose) * SQUARE], ROBOT, 0.12 * SQUARE)
+        canvas.disc((x * SQUARE, y * SQUARE), max(self.body_radius, 0.15) * SQUARE, ROBOT)
+        chart = canvas.picture()
+        zoom = max(1, len(chart) // PICTURE)
+        seen = self.observe()[lane].repeat(zoom, axis=0).repeat(zoom, axis=1)
+        picture = np.full((len(chart), seen.shape[1] + chart.shape[1], 3), PAPER, dtype=np.uint8)
+        top = (len(chart) - len(seen)) // 2
+        picture[top : top + len(seen), : seen.shape[1]] = seen
+        picture[:, seen.shape[1] :] = chart
+        return picture
+
+    def _check_positions(self, maze: AsciiMaze, positions: NDArray[np.float64]) -> None:
+        rows, columns = maze.walls.shape
+        for x, y in np.unique(positions, axis=0).tolist():
+            if not (0.0 <= x < columns and 0.0 <= y < rows and maze.reachable[int(y), int(x)]):
+                raise ValueError(f"the position ({x:g}, {y:g}) is inside a wall or outside the maze")
+            for corner_x in (x - self.body_radius, x + self.body_radius):
+                for corner_y in (y - self.body_radius, y + self.body_radius):
+                    if maze.walls[math.floor(corner_y), math.floor(corner_x)]:
+                        raise ValueError(
+                            f"the position ({x:g}, {y:g}) is closer to a wall than the body's radius, "
+                            f"{self.body_radius:g}"
+                        )
+
+
+class FirstPersonMazeEnv(LaneEnv):
+    """One walker in a maze. docs/first_person_maze.md of this package has the whole description.
+
+    Args:
+        maze: a bundled maze ("figure_5a" is the paper's), the path of a text file, a drawing, or its list of
+            rows.
+        max_steps: frames of an episode, after which it terminates.
+        frame_skip: frames for which each action is held; one picture is drawn after the last of them.
+        move_speed: squares walked per frame, between 0 and 1.
+        turn_speed: degrees turned per frame, between 0 and 180.
+        body_radius: how close the middle of the body comes to walls, in squares, between 0 and 0.5.
+        rgb: whether pictures have three colors in place of one gray.
+        texture: brightness (h, w) or colors (h, w, 3) of a wall square in [0, 255]; None for a plain white
+            one.
+        wall_color: red, green and blue through which the texture is seen.
+        floor_color: red, green and blue of the floor.
+        ceiling_color: red, green and blue of the ceiling.
+        render_mode: None, "rgb_array" or "human".
+
+    Raises:
+        ValueError: for an argument out of range, or a maze that is not closed; the message points at the row
+            and column.
+    """
+
+    def __init__(
+        self,
+        maze: str | Sequence[str] = "figure_5a",
+        *,
+        max_steps: int = 400,
+        frame_skip: int = 4,
+        move_speed: float = 0.125,
+        turn_speed: float = 5.625,
+        body_radius: float = 0.2,
+        rgb: bool = False,
+        texture: ArrayLike | None = None,
+        wall_color: Sequence[float] = (255, 255, 255),
+        floor_color: Sequence[float] = (92, 92, 92),
+        ceiling_color: Sequence[float] = (0, 0, 0),
+        render_mode: str | None = None,
+    ) -> None:
+        lanes = FirstPersonMazeLanes(
+            1,
+            load_maze(maze),
+            max_steps,
+            frame_skip,
+            move_speed,
+            turn_speed,
+            body_radius,
+            rgb,
+            texture,
+            wall_color,
+            floor_color,
+            ceiling_color,
+        )
+        super().__init__(lanes, render_mode)
+
+
+class FirstPersonMazeVectorEnv(LaneVectorEnv):
+    """N walkers in N copies of a maze, advanced together.
+
+    Args:
+        num_envs: N.
+        maze: see `FirstPersonMazeEnv`, as for all arguments down to `ceiling_color`.
+        max_steps: see `FirstPersonMazeEnv`.
+        frame_skip: see `FirstPersonMazeEnv`.
+        move_speed: see `FirstPersonMazeEnv`.
+        turn_speed: see `FirstPersonMazeEnv`.
+        body_radius: see `FirstPersonMazeEnv`.
+        rgb: see `FirstPersonMazeEnv`.
+        texture: see `FirstPersonMazeEnv`.
+        wall_color: see `FirstPersonMazeEnv`.
+        floor_color: see `FirstPersonMazeEnv`.
+        ceiling_color: see `FirstPersonMazeEnv`.
+        autoreset_mode: "NextStep", "SameStep" or "Disabled".
+        render_mode: None or "rgb_array".
+
+    Raises:
+        ValueError: as `FirstPersonMazeEnv`, or for an unknown autoreset mode.
+    """
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        maze: str | Sequence[str] = "figure_5a",
+        *,
+        max_steps: int = 400,
+        frame_skip: int = 4,
+        move_speed: float = 0.125,
+        turn_speed: float = 5.625,
+        body_radius: float = 0.2,
+        rgb: bool = False,
+        texture: ArrayLike | None = None,
+        wall_color: Sequence[float] = (255, 255, 255),
+        floor_color: Sequence[float] = (92, 92, 92),
+        ceiling_color: Sequence[float] = (0, 0, 0),
+        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        render_mode: str | None = None,
+    ) -> None:
+        lanes = FirstPersonMazeLanes(
+            num_envs,
+            load_maze(maze),
+            max_steps,
+            frame_skip,
+            move_speed,
+            turn_speed,
+            body_radius,
+            rgb,
+            texture,
+            wall_color,
+            floor_color,
+            ceiling_color,
+        )
+        super().__init__(lanes, autoreset_mode, render_mode)
