@@ -1,7 +1,6 @@
 """safemaze/BreadcrumbHardMaze-v0: a robot with eleven sensors in the paper's deceptive maze."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from gymnasium import Space
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from gym_safemaze import robot
 from gym_safemaze.drawing import GOAL, PAPER, ROBOT, SENSOR, TRAJECTORY, wall_maze_canvas
-from gym_safemaze.lanes import LaneEnv, LaneVectorEnv, Mask, Options, StepResult, check_count
+from gym_safemaze.lanes import LaneEnv, LaneVectorEnv, Mask, Options, StepResult, check_count, per_lane
 from gym_safemaze.wall_maze import WallMaze, path_distance, wall_distance
 
 PICTURE_SCALE = 3.0  # pixels per unit
@@ -68,8 +67,8 @@ class HardMazeLanes:
 
         Option "start", (2,) or (N, 2), and option "heading" in degrees, () or (N,), replace the maze's own.
         """
-        start = self._option("start", options.get("start", self.maze.start), (2,))
-        heading = self._option("heading", options.get("heading", self.maze.heading), ())
+        start = per_lane("start", options.get("start", self.maze.start), (2,), self.num_lanes)
+        heading = per_lane("heading", options.get("heading", self.maze.heading), (), self.num_lanes)
         self._check_start(start[mask])
         if not ((heading >= 0) & (heading <= 360)).all():
             raise ValueError(f"expected headings in [0, 360] degrees, got {options['heading']!r}")
@@ -156,15 +155,6 @@ class HardMazeLanes:
         if broken >= 0:
             raise ValueError(f"expected actions without NaN, got {actions[broken]} in lane {broken}")
         return rewards, over
-
-    def _option(self, name: str, value: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        array = np.asarray(value, dtype=np.float32)
-        shapes = (shape, (self.num_lanes, *shape))
-        if array.shape not in shapes:
-            raise ValueError(
-                f"expected option {name!r} of shape {shapes[0]} or {shapes[1]}, got {array.shape}"
-            )
-        return np.broadcast_to(array, shapes[1])
 
     def _check_start(self, start: NDArray) -> None:
         for x, y in np.unique(start.reshape(-1, 2), axis=0).tolist():
