@@ -56,7 +56,7 @@ def run_job(job: Job) -> None:
     lockstep = job.lockstep()
     checkpoint.restore(saved, lockstep, settings)
     with tqdm(
-        desc=f"{job.operator:8}",
+        desc=f"{job.result.stem:8}",
         total=job.runs * job.max_evaluations,
         initial=sum(ga.evaluations for ga in lockstep.gas),
         unit="ev",

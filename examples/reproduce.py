@@ -3,7 +3,8 @@
     python examples/reproduce.py figure-1 --processes 2
 
 Killed at any moment and started again, a command goes on from its last checkpoint and ends with the
-same files. Data go to examples/results/FIGURE/, one small file per method.
+same files. Data and pictures go to examples/results/FIGURE/; a result that is there already is not
+computed again (name another folder with --results to do so). ``claims`` only tests and draws.
 """
 
 from __future__ import annotations
@@ -15,34 +16,107 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
+import intensity_grid
+import robustness
+import toy_figure
+from claims import Claim, hard_maze_claims, parity_claims, solved_at, table
 from paper_settings import OPERATORS, TABLE_S2
 from replicates import Job, run_job
+from success_plot import plot_success
 
-FIGURES: dict[str, str] = {"figure-1": "recurrent-parity", "figure-3": "breadcrumb-hard-maze"}
+DOMAINS = {"figure-1": "recurrent-parity", "figure-3": "breadcrumb-hard-maze"}
+CLAIMS = {"figure-1": parity_claims, "figure-3": hard_maze_claims}
+MARKS = ("<!-- claims: written by reproduce.py -->\n", "<!-- end of claims -->\n")
 
 
-def success_figure(figure: str, options: argparse.Namespace) -> None:
+def success_figure(options: argparse.Namespace) -> None:
     """Figures 1 and 3: the share of runs solved over evaluations, for each method."""
-    domain = FIGURES[figure]
-    table = TABLE_S2[domain]
+    domain = DOMAINS[options.figure]
     jobs = [
-        Job(
-            domain=domain,
-            operator=operator,
-            seed=options.seed,
-            runs=options.runs or table.runs,
-            max_evaluations=options.max_evaluations or table.max_evaluations,
-            result=options.results / figure / f"{operator}.json",
-            work=options.work / figure / operator,
-            command=command(options),
-            position=position,
-        )
+        new_job(options, domain, operator, f"{operator}.json", position, TABLE_S2[domain].runs)
         for position, operator in enumerate(options.methods)
     ]
     run_all(jobs, options.processes)
+    draw_success(options.results, options.figure)
+
+
+def draw_success(results: Path, figure: str) -> None:
+    """Draw the success curves of the methods whose results are there."""
+    domain, data = DOMAINS[figure], success_data(results / figure)
+    title = f"{domain}: {figure.replace('-', ' ')} of the paper"
+    plot_success(title, domain, data, TABLE_S2[domain].max_evaluations, results / figure / figure)
+
+
+def success_data(folder: Path) -> dict[str, np.ndarray]:
+    """For each method with a result, the evaluations at which its runs were solved."""
+    files = {operator: folder / f"{operator}.json" for operator in OPERATORS}
+    return {operator: solved_at(file) for operator, file in files.items() if file.exists()}
+
+
+def toy(options: argparse.Namespace) -> None:
+    """Figure S1: the toy model."""
+    result = options.results / "figure-S1" / "errors.json"
+    toy_figure.compute(result, options.seed, options.runs, options.max_evaluations, command(options))
+    toy_figure.draw(toy_figure.load(result), result.with_name("figure-S1"))
+
+
+def post_hoc_robustness(options: argparse.Namespace) -> None:
+    """Figure S2: mutants of the solutions of figure 1."""
+    result = options.results / "figure-S2" / "robustness.json"
+    robustness.compute(options.results / "figure-1", result, options.seed, command(options))
+    robustness.draw(result, result.with_name("figure-S2"))
+
+
+def grid_search(options: argparse.Namespace) -> None:
+    """Table S1: the search for mutation intensities, in Recurrent Parity."""
+    folder = options.results / "table-S1"
+    points = [
+        (operator, intensity) for operator in options.methods for intensity in intensity_grid.INTENSITIES
+    ]
+    jobs = [
+        new_job(
+            options,
+            "recurrent-parity",
+            operator,
+            intensity_grid.result_file(folder, operator, intensity).name,
+            position,
+            intensity_grid.RUNS,
+            intensity,
+        )
+        for position, (operator, intensity) in enumerate(points)
+    ]
+    run_all(jobs, options.processes)
+    if set(options.methods) == set(OPERATORS):
+        intensity_grid.draw(folder, folder / "table-S1")
+        print(intensity_grid.table(folder))
+
+
+def new_job(
+    options: argparse.Namespace,
+    domain: str,
+    operator: str,
+    file: str,
+    position: int,
+    runs: int,
+    intensity: float | None = None,
+) -> Job:
+    """Replicates of one method with the command line's seed and sizes."""
+    return Job(
+        domain=domain,
+        operator=operator,
+        seed=options.seed,
+        runs=options.runs or runs,
+        max_evaluations=options.max_evaluations or TABLE_S2[domain].max_evaluations,
+        intensity=intensity,
+        result=options.results / options.figure / file,
+        work=options.work / options.figure / Path(file).stem,
+        command=command(options),
+        position=position,
+    )
 
 
 def command(options: argparse.Namespace) -> str:
@@ -70,9 +144,47 @@ def run_all(jobs: list[Job], processes: int) -> None:
             future.result()
 
 
-COMMANDS: dict[str, Callable[[str, argparse.Namespace], None]] = {
+def all_claims(results: Path) -> list[Claim]:
+    """Every claim whose data are complete."""
+    found: list[Claim] = []
+    if (toy_errors := results / "figure-S1" / "errors.json").exists():
+        found += toy_figure.claims(toy_figure.load(toy_errors))
+    for figure, claims_of in CLAIMS.items():
+        data = success_data(results / figure)
+        if len(data) == len(OPERATORS):
+            found += claims_of(data)
+    if (mutants := results / "figure-S2" / "robustness.json").exists():
+        found += robustness.claims(mutants)
+    return found
+
+
+def test_claims(options: argparse.Namespace) -> None:
+    """Print the table of claims and put it into the results' README."""
+    written = table(all_claims(options.results))
+    print(written)
+    readme = options.results / "README.md"
+    text = readme.read_text() if readme.exists() else "".join(MARKS)
+    before, _, rest = text.partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    readme.write_text(before + MARKS[0] + written + MARKS[1] + after)
+
+
+def redraw(options: argparse.Namespace) -> None:
+    """Draw every figure again from the data."""
+    for figure in DOMAINS:
+        if success_data(options.results / figure):
+            draw_success(options.results, figure)
+    if (toy_errors := options.results / "figure-S1" / "errors.json").exists():
+        toy_figure.draw(toy_figure.load(toy_errors), toy_errors.with_name("figure-S1"))
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "figure-1": success_figure,
     "figure-3": success_figure,
+    "figure-S1": toy,
+    "figure-S2": post_hoc_robustness,
+    "table-S1": grid_search,
+    "claims": redraw,
 }
 
 
@@ -103,7 +215,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     torch.set_num_threads(1)
     try:
-        COMMANDS[options.figure](options.figure, options)
+        COMMANDS[options.figure](options)
+        test_claims(options)
     except (ValueError, OSError) as error:
         print(f"reproduce.py: error: {error}", file=sys.stderr)
         return 2

@@ -1,0 +1,116 @@
+"""Figure S2: how much of a solution's performance survives a mutation by each operator.
+
+Every solution of Recurrent Parity, whichever method evolved it, is mutated by every operator;
+performance is the number of bit strings out of sixteen that a mutant still classifies correctly.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from scipy.stats import mannwhitneyu
+from tqdm import tqdm
+
+import checkpoint
+from claims import SM_G, Claim
+from experiment import versions
+from networks import ParityNetwork
+from paper_settings import OPERATORS
+from parity import STRINGS, probabilities_of_parity
+from randomness import Purpose, stream
+from safe_mutation import make
+from success_plot import COLOURS, save_figure
+
+MUTATIONS = 50  # of each solution by each operator
+HISTOGRAM = 1000  # mutations of one solution for figure S2a
+Correct = dict[str, dict[str, list[list[int]]]]  # evolved by -> mutated by -> solutions x mutations
+
+
+def compute(solutions: Path, result: Path, seed: int, command: str) -> None:
+    """Mutate the solutions in a folder of figure 1 and write how many strings stay correct.
+
+    Raises:
+        ValueError: If a method's solutions are missing.
+    """
+    settings = {"seed": seed, "mutations": MUTATIONS}
+    if result.exists():
+        found = json.loads(result.read_text())["settings"]
+        checkpoint.refuse_other_settings(result, {k: found.get(k) for k in settings}, settings)
+        return
+    missing = [method for method in OPERATORS if not (solutions / f"{method}.npz").exists()]
+    if missing:
+        raise ValueError(f"expected the solutions of {missing} in {solutions}: run figure-1 first")
+    correct: dict[str, Any] = {}
+    histogram: dict[str, list[int]] = {}
+    for evolved_by in tqdm(OPERATORS, desc="solutions by method"):
+        with np.load(solutions / f"{evolved_by}.npz") as file:
+            genomes = file["genome"][file["solved"]]
+        correct[evolved_by] = {
+            operator: [mutants(operator, genome, seed, n, MUTATIONS) for n, genome in enumerate(genomes)]
+            for operator in OPERATORS
+        }
+        if evolved_by == "control":
+            for operator in OPERATORS:
+                histogram[operator] = mutants(operator, genomes[0], seed, 0, HISTOGRAM)
+    content = {
+        "command": command,
+        "settings": settings | {"versions": versions()},
+        "correct": correct,
+        "histogram": histogram,
+    }
+    result.parent.mkdir(parents=True, exist_ok=True)
+    checkpoint.write_atomically(result, (json.dumps(content) + "\n").encode())
+
+
+def mutants(operator_name: str, genome: np.ndarray, seed: int, number: int, mutations: int) -> list[int]:
+    """How many of the sixteen strings each mutant (mutations,) of a solution still gets right."""
+    network = ParityNetwork()
+    operator = make(operator_name, network, domain="recurrent-parity")
+    noise = [stream(seed, number, mutation, Purpose.ROBUSTNESS) for mutation in range(mutations)]
+    children = operator(np.repeat(genome[None], mutations, axis=0), experiences=STRINGS, generator=noise)
+    return (probabilities_of_parity(network, children) > 0.5).sum(axis=1).tolist()
+
+
+def draw(result: Path, stem: Path) -> None:
+    """Draw S2a, correct answers of one solution's mutants, and S2b, the share kept by every solution's."""
+    content = json.loads(result.read_text())
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.2), layout="constrained")
+    width = 0.8 / len(OPERATORS)
+    for n, operator in enumerate(OPERATORS):
+        counts = np.bincount(content["histogram"][operator], minlength=17)
+        left.bar(np.arange(17) + (n - 2) * width, counts, width, color=COLOURS[operator], label=operator)
+        kept = [_kept(content["correct"], evolved_by, operator) for evolved_by in OPERATORS]
+        x = np.arange(len(OPERATORS)) + (n - 2) * width
+        spread = [1.96 * np.std(k, ddof=1) / np.sqrt(len(k)) for k in kept]
+        right.bar(x, [np.mean(k) for k in kept], width, yerr=spread, color=COLOURS[operator], capsize=2)
+    left.set(xlabel="strings still correct", ylabel="mutants", title=f"{HISTOGRAM} mutants of one solution")
+    left.legend(fontsize=8)
+    right.set(ylim=(0.4, 1.02), ylabel="performance kept", title=f"{MUTATIONS} mutants of every solution")
+    right.set_xticks(np.arange(len(OPERATORS)), [f"evolved by\n{name}" for name in OPERATORS])
+    save_figure(figure, stem)
+
+
+def claims(result: Path) -> list[Claim]:
+    """SM-G mutations keep more of a solution's performance than the control, whichever method evolved it."""
+    correct = json.loads(result.read_text())["correct"]
+    found = []
+    for operator in SM_G:
+        kept = {by: (_kept(correct, by, operator), _kept(correct, by, "control")) for by in OPERATORS}
+        p = max(float(mannwhitneyu(ours, control).pvalue) for ours, control in kept.values())
+        means = [f"{np.mean(ours):.3f} against {np.mean(control):.3f}" for ours, control in kept.values()]
+        more = all(np.mean(ours) > np.mean(control) for ours, control in kept.values())
+        text = f"{operator} keeps more performance than control, whichever method evolved the solution"
+        listed = "; ".join(f"{by}: {mean}" for by, mean in zip(kept, means, strict=True))
+        found.append(
+            Claim("S2", text, "p < 0.001", listed, "Mann-Whitney U (largest p)", p, p < 0.001 and more)
+        )
+    return found
+
+
+def _kept(correct: Correct, evolved_by: str, operator: str) -> np.ndarray:
+    """Mean share of correct strings that the mutants of each solution keep."""
+    return np.array(correct[evolved_by][operator]).mean(axis=1) / len(STRINGS)
