@@ -1,12 +1,13 @@
 """Safe (behaviour-preserving) mutation operators for evolving neural networks."""
 
 from safe_mutation.flat_network import FlatNetwork
+from safe_mutation.mutation import MutationInfo
+from safe_mutation.numpy_network import NumpyNetwork
 from safe_mutation.operators import (
     SMGSO,
     SMR,
     DivergenceNotReached,
     GaussianMutation,
-    MutationInfo,
     SMGAbs,
     SMGSum,
     make,
@@ -21,6 +22,7 @@ __all__ = [
     "FlatNetwork",
     "GaussianMutation",
     "MutationInfo",
+    "NumpyNetwork",
     "SMGAbs",
     "SMGSum",
     "make",

@@ -115,6 +115,8 @@ def expand_to_parents(experiences: Experiences, parents: int, per_parent: bool) 
 def _as_tensor(leaf: Any, parents: Tensor) -> Tensor:
     if isinstance(leaf, Tensor):
         tensor = leaf.detach()
+        if tensor.is_inference():  # cannot take part in a gradient
+            tensor = tensor.clone()
     else:
         array = np.asarray(leaf)
         if array.dtype.kind not in "fiub":

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import copy
 import fnmatch
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from safe_mutation.experiences import Experiences, take
+from safe_mutation.linear_shortcut import Unsuitable
 
 Forward = Callable[[nn.Module, Any], Tensor]
 
-# Slower or impossible under vmap: convolutions become grouped ones, recurrent layers have no batching rule.
+# Convolutions of many genomes become grouped ones, slower than a loop; recurrent layers cannot be mapped.
 _LOOPED = (nn.modules.conv._ConvNd, nn.RNNBase, nn.LSTMCell)
 
 
@@ -33,29 +35,32 @@ class FlatNetwork:
         batching: How N genomes are computed: "vmap" (all at once), "loop" (one after the other), or "auto":
             vmap, unless the module holds layers for which torch has no batching rule or only a slow one.
 
+    Attributes:
+        num_params: Length P of a genome.
+        names: Names of the parameters in the genome.
+
     Raises:
         ValueError: If the module has no trainable parameter, or holds batch normalisation or dropout in
             training mode: the outputs of the one depend on the other experiences, of the other on chance.
     """
 
     def __init__(self, module: nn.Module, *, forward: Forward | None = None, batching: str = "auto") -> None:
+        if not isinstance(module, nn.Module):
+            raise TypeError(f"expected an nn.Module, got {type(module).__name__}")
         if batching not in ("auto", "vmap", "loop"):
             raise ValueError(f"expected batching to be 'auto', 'vmap' or 'loop', got {batching!r}")
         refuse_training_mode(module)
-        self.module = copy.deepcopy(module)
-        self.forward = forward
-        trainable = {name: p for name, p in self.module.named_parameters() if p.requires_grad}
+        self._adopt(copy.deepcopy(module))
+        self._forward = forward
+        trainable = {name: p for name, p in self._module.named_parameters() if p.requires_grad}
         if not trainable:
-            raise ValueError(
-                f"expected a module with trainable parameters, got {type(module).__name__} without any"
-            )
+            raise ValueError(f"expected trainable parameters, got a {type(module).__name__} without any")
         self.names = list(trainable)
-        self.shapes = [p.shape for p in trainable.values()]
-        self.sizes = [p.numel() for p in trainable.values()]
-        self.num_params = sum(self.sizes)
-        looped = any(isinstance(layer, _LOOPED) for layer in self.module.modules())
-        self.batching = ("loop" if looped else "vmap") if batching == "auto" else batching
-        self._fall_back = batching == "auto"
+        self._shapes = [p.shape for p in trainable.values()]
+        self._sizes = [p.numel() for p in trainable.values()]
+        self.num_params = sum(self._sizes)
+        looped = any(isinstance(layer, _LOOPED) for layer in self._module.modules())
+        self._batching = ("loop" if looped else "try vmap") if batching == "auto" else batching
 
     def __call__(self, params: Tensor, inputs: Experiences) -> Tensor:
         """Compute outputs.
@@ -67,44 +72,34 @@ class FlatNetwork:
         Returns:
             Outputs (N, I, K) or (N, I, T, K); for one genome without the N.
         """
-        if params.shape[-1] != self.num_params or params.ndim > 2:
+        if params.ndim not in (1, 2) or params.shape[-1] != self.num_params:
             p = self.num_params
             raise ValueError(f"expected genomes of shape ({p},) or (N, {p}), got {tuple(params.shape)}")
         if params.ndim == 1:
             return self._one(params, inputs)
-        if len(params) > 1 and self.batching == "vmap":
-            try:
-                return torch.vmap(self._one)(params, inputs)
-            except (RuntimeError, NotImplementedError):
-                if not self._fall_back:
-                    raise
-                outputs = self._loop(params, inputs)  # raises what the network itself has to say
-                self.batching = "loop"
-                return outputs
-        return self._loop(params, inputs)
+        if len(params) == 1 or self._batching == "loop":
+            return self._loop(params, inputs)
+        if self._batching == "vmap":
+            return torch.vmap(self._one)(params, inputs)
+        return self._try_vmap(params, inputs)
 
-    def _loop(self, params: Tensor, inputs: Experiences) -> Tensor:
-        rows = [self._one(row, take(inputs, n)) for n, row in enumerate(params)]
-        return torch.stack(rows)
-
-    def _one(self, params: Tensor, inputs: Experiences) -> Tensor:
-        with self._holding(params) as module:
-            return module(inputs) if self.forward is None else self.forward(module, inputs)
+    @property
+    def loops(self) -> bool:
+        """Whether genomes are computed one after the other, so that many at once only cost memory."""
+        return self._batching == "loop"
 
     def flatten(self, module: nn.Module | None = None) -> Tensor:
         """The genome (P,) of a module of the same architecture, by default of the one this was made from."""
-        named = dict((self.module if module is None else module).named_parameters())
-        self._check_names(named)
+        named = self._named(self._module if module is None else module)
         return torch.cat([named[name].detach().reshape(-1) for name in self.names])
 
     def load_(self, module: nn.Module, params: Tensor) -> nn.Module:
         """Write a genome (P,) into a module's parameters, in place, and return the module."""
         if tuple(params.shape) != (self.num_params,):
             raise ValueError(f"expected a genome of shape ({self.num_params},), got {tuple(params.shape)}")
-        named = dict(module.named_parameters())
-        self._check_names(named)
+        named = self._named(module)
         with torch.no_grad():
-            for name, part, shape in zip(self.names, params.split(self.sizes), self.shapes, strict=True):
+            for name, part, shape in zip(self.names, params.split(self._sizes), self._shapes, strict=True):
                 named[name].copy_(part.view(shape))
         return module
 
@@ -120,53 +115,121 @@ class FlatNetwork:
         for pattern in patterns:
             if not fnmatch.filter(self.names, pattern):
                 raise ValueError(f"expected a pattern that matches one of {self.names}, got {pattern!r}")
-        chosen = [any(fnmatch.fnmatch(name, pattern) for pattern in patterns) for name in self.names]
-        return torch.tensor(chosen).repeat_interleave(torch.tensor(self.sizes))
+        chosen = [any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns) for name in self.names]
+        return torch.tensor(chosen).repeat_interleave(torch.tensor(self._sizes))
+
+    def borrowing(self, module: nn.Module) -> FlatNetwork:
+        """The same network on another module, uncopied, with that module's buffers and frozen weights."""
+        refuse_training_mode(module)
+        self._named(module)
+        borrowed = copy.copy(self)
+        borrowed._adopt(module)
+        return borrowed
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_hosts": {}}
+
+    def _adopt(self, module: nn.Module) -> None:
+        self._module = module
+        self._hosts: dict[tuple[torch.dtype, torch.device], _Host] = {}
+
+    def _one(self, params: Tensor, inputs: Experiences) -> Tensor:
+        views = [
+            part.view(shape) for part, shape in zip(params.split(self._sizes), self._shapes, strict=True)
+        ]
+        with self._host(params).holding(views) as module:
+            return module(inputs) if self._forward is None else self._forward(module, inputs)
+
+    def _loop(self, params: Tensor, inputs: Experiences) -> Tensor:
+        rows = [self._one(row, take(inputs, n)) for n, row in enumerate(params)]
+        if not all(isinstance(row, Tensor) for row in rows):
+            return rows[0]  # no tensor either: the caller says so
+        return rows[0][None] if len(rows) == 1 else torch.stack(rows)
+
+    def _try_vmap(self, params: Tensor, inputs: Experiences) -> Tensor:
+        """The first batch shows whether torch can compute this module for all genomes at once."""
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("error", message=".*performance drop", category=UserWarning)
+                outputs = torch.vmap(self._one)(params, inputs)
+            self._batching = "vmap"
+        except (Unsuitable, torch.OutOfMemoryError):
+            raise
+        except Exception:
+            outputs = self._loop(params, inputs)  # raises again if it is the module that fails, not vmap
+            self._batching = "loop"
+        return outputs
+
+    def _host(self, params: Tensor) -> _Host:
+        """The module, or a copy whose buffers and frozen weights have the dtype and device of the genomes."""
+        key = (params.dtype, params.device)
+        if key not in self._hosts:
+            named = dict(self._module.named_parameters())
+            fixed = [p for name, p in named.items() if name not in self.names] + list(self._module.buffers())
+            module = self._module
+            if any(
+                t.device != params.device or (t.is_floating_point() and t.dtype != params.dtype)
+                for t in fixed
+            ):
+                module = copy.deepcopy(module).to(device=params.device, dtype=params.dtype)
+            self._hosts[key] = _Host(module, self.names)
+        return self._hosts[key]
+
+    def _named(self, module: nn.Module) -> dict[str, nn.Parameter]:
+        named = dict(module.named_parameters())
+        for name, shape in zip(self.names, self._shapes, strict=True):
+            if name not in named or named[name].shape != shape:
+                found = tuple(named[name].shape) if name in named else "none of that name"
+                raise ValueError(f"expected a parameter {name!r} of shape {tuple(shape)}, got {found}")
+        return named
+
+
+class _Host:
+    """A module whose trainable parameters can be replaced for the time of a call."""
+
+    def __init__(self, module: nn.Module, names: list[str]) -> None:
+        self._module = module
+        self._recurrent = [layer for layer in module.modules() if isinstance(layer, nn.RNNBase)]
+        self._attention = any(isinstance(layer, nn.MultiheadAttention) for layer in module.modules())
+        places: dict[int, list[tuple[dict[str, Any], str]]] = {}  # more than one where a parameter is tied
+        for layer in module.modules():
+            for key, parameter in layer._parameters.items():
+                if parameter is not None:
+                    places.setdefault(id(parameter), []).append((layer._parameters, key))
+        named = dict(module.named_parameters())
+        self._slots = [(named[name], places[id(named[name])]) for name in names]
 
     @contextmanager
-    def _holding(self, params: Tensor) -> Iterator[nn.Module]:
-        """The module with views of a genome in place of its trainable parameters."""
-        module = self._module_like(params)
-        views = [part.view(shape) for part, shape in zip(params.split(self.sizes), self.shapes, strict=True)]
-        slots = _slots(module, self.names)
-        recurrent = [layer for layer in module.modules() if isinstance(layer, nn.RNNBase)]
-        saved = [slot[key] for owned in slots for slot, key in owned]
+    def holding(self, tensors: list[Tensor]) -> Iterator[nn.Module]:
+        """The module with these tensors in place of its parameters."""
         try:
-            for view, owned in zip(views, slots, strict=True):
-                for slot, key in owned:
-                    slot[key] = view
-            for layer in recurrent:
-                layer._flat_weights = [getattr(layer, name) for name in layer._flat_weights_names]
-            yield module
+            for tensor, (_, slots) in zip(tensors, self._slots, strict=True):
+                for parameters, key in slots:
+                    parameters[key] = tensor
+            self._refresh()
+            with self._differentiable_kernels():
+                yield self._module
         finally:
-            for (slot, key), parameter in zip(
-                (pair for owned in slots for pair in owned), saved, strict=True
-            ):
-                slot[key] = parameter
-            for layer in recurrent:
-                layer._flat_weights = [getattr(layer, name) for name in layer._flat_weights_names]
+            for parameter, slots in self._slots:
+                for parameters, key in slots:
+                    parameters[key] = parameter
+            self._refresh()
 
-    def _module_like(self, params: Tensor) -> nn.Module:
-        return self.module
+    @contextmanager
+    def _differentiable_kernels(self) -> Iterator[None]:
+        """Avoid kernels that lack gradients: cuDNN's recurrent ones in eval mode, fast attention."""
+        with ExitStack() as stack:
+            if self._recurrent and torch.backends.cudnn.is_available():
+                stack.enter_context(torch.backends.cudnn.flags(enabled=False))
+            if self._attention and torch.backends.mha.get_fastpath_enabled():
+                stack.callback(torch.backends.mha.set_fastpath_enabled, True)
+                torch.backends.mha.set_fastpath_enabled(False)
+            yield
 
-    def _check_names(self, named: dict[str, nn.Parameter]) -> None:
-        for name, shape in zip(self.names, self.shapes, strict=True):
-            if name not in named or named[name].shape != shape:
-                found = tuple(named[name].shape) if name in named else "none"
-                raise ValueError(
-                    f"expected a module with parameter {name!r} of shape {tuple(shape)}, got {found}"
-                )
-
-
-def _slots(module: nn.Module, names: list[str]) -> list[list[tuple[dict[str, Any], str]]]:
-    """For each parameter, every place in the module that holds it (more than one where it is tied)."""
-    places: dict[int, list[tuple[dict[str, Any], str]]] = {}
-    for layer in module.modules():
-        for key, parameter in layer._parameters.items():
-            if parameter is not None:
-                places.setdefault(id(parameter), []).append((layer._parameters, key))
-    named = dict(module.named_parameters())
-    return [places[id(named[name])] for name in names]
+    def _refresh(self) -> None:
+        """Recurrent layers keep a second list of their weights."""
+        for layer in self._recurrent:
+            layer._flat_weights = [getattr(layer, name) for name in layer._flat_weights_names]
 
 
 def refuse_training_mode(module: nn.Module) -> None:
@@ -176,17 +239,26 @@ def refuse_training_mode(module: nn.Module) -> None:
         ValueError: Naming the layer and the reason.
     """
     for name, layer in module.named_modules():
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.running_mean is None:
+            raise ValueError(
+                f"expected batch normalisation with running statistics, got {name!r} "
+                "without: the outputs for one experience depend on all others"
+            )
         reason = _why_not_in_training(layer) if layer.training else None
         if reason:
             raise ValueError(
-                f"expected a module in eval mode, got {type(layer).__name__} {name!r} in train mode, "
-                f"where {reason}: call module.eval() first"
+                f"expected a module in eval mode, got {type(layer).__name__} {name!r} in train mode, where "
+                f"{reason}: call module.eval() first"
             )
 
 
 def _why_not_in_training(layer: nn.Module) -> str | None:
     if isinstance(layer, nn.modules.batchnorm._BatchNorm):
         return "the outputs for one experience depend on all others"
+    if isinstance(layer, nn.modules.instancenorm._InstanceNorm) and layer.track_running_stats:
+        return "every call changes its running statistics"
+    if "SpectralNorm" in type(layer).__name__:
+        return "every call changes its estimate of the norm"
     if isinstance(layer, nn.modules.dropout._DropoutNd):
         drop = layer.p
     elif isinstance(layer, (nn.RNNBase, nn.MultiheadAttention)):

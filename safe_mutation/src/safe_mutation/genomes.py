@@ -36,6 +36,7 @@ class Genomes:
             if not genomes.is_floating_point():
                 raise TypeError(f"expected genomes of a floating-point dtype, got {genomes.dtype}")
             tensor = genomes.detach()
+            tensor = tensor.clone() if tensor.is_inference() else tensor.contiguous()
         else:
             raise TypeError(f"expected genomes as a numpy array or a tensor, got {type(genomes).__name__}")
         shape = tuple(tensor.shape)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from safe_mutation.experiences import Experiences, take
-from safe_mutation.sensitivity import Network, run
+from safe_mutation.network import Network, run
 
 MAX_GROWTH = np.log(8.0)  # largest step of ln(magnitude) while the target is not yet bracketed
 FLAT_EXPANSIONS = 6  # so many of them in a row without growth: the outputs are saturated

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from safe_mutation.experiences import Experiences, count, leaves, map_leaves, take
+from safe_mutation.network import Network, run
 
 # Calls that only look at a weight from another angle; what they return is followed further.
 VIEWS = {
@@ -31,9 +32,6 @@ VIEWS = {
 }  # fmt: skip
 PRODUCTS = {"matmul", "__matmul__", "bmm", "mm"}
 SUMS = {"add", "__add__", "__radd__"}
-
-
-Network: TypeAlias = Callable[[Any, Any], Any]
 
 
 class Unsuitable(Exception):
@@ -52,8 +50,8 @@ def outputs_with_absolute_gradients(network: Network, params: Tensor, inputs: Ex
         Unsuitable: If a weight is used twice, or other than in a linear layer or as a bias.
     """
     with LayerWatch(params, count(inputs, axis=1)):
-        outputs = network(params, inputs)
-    if not isinstance(outputs, Tensor) or outputs.ndim != 3:
+        outputs = run(network, params, inputs)
+    if outputs.shape[1] != count(inputs, axis=1):
         raise Unsuitable("outputs at several time steps")
     return outputs
 
@@ -68,7 +66,10 @@ class LayerWatch(TorchFunctionMode):
 
     def __init__(self, params: Tensor, experiences: int) -> None:
         super().__init__()
+        if not params.is_contiguous():
+            raise Unsuitable("genomes do not lie one after the other")
         self._storage = params.untyped_storage().data_ptr()
+        self._offset = int(params.storage_offset())
         self._parents, self._length = params.shape
         self._experiences = experiences
         self._used: list[tuple[int, int]] = []
@@ -152,7 +153,7 @@ class LayerWatch(TorchFunctionMode):
         view = _unwrap(weight)
         if not view.requires_grad:
             raise Unsuitable("a weight is detached")
-        start = int(view.storage_offset())
+        start = int(view.storage_offset()) - self._offset
         extents = sorted((s, n) for s, n in zip(view.stride(), view.shape, strict=True) if n > 1)
         if self._parents > 1 and extents.pop() != (self._length, self._parents):
             raise Unsuitable("parents are computed one by one")
@@ -171,14 +172,25 @@ class LayerWatch(TorchFunctionMode):
 class _Affine(torch.autograd.Function):
     """Left @ right + bias, whose gradients for weight and bias sum absolute values over experiences."""
 
-    generate_vmap_rule = True
-
     @staticmethod
     def forward(weight: Tensor, data: Tensor, bias: Tensor | None, weight_first: bool) -> Tensor:
         left, right = (weight, data) if weight_first else (data, weight)
         if bias is None:
             return left @ right
         return torch.baddbmm(bias, left, right) if data.ndim == 3 else torch.addmm(bias, left, right)
+
+    @staticmethod
+    def vmap(
+        info: Any,
+        in_dims: tuple[Any, ...],
+        weight: Tensor,
+        data: Tensor,
+        bias: Tensor | None,
+        weight_first: bool,
+    ) -> tuple[Tensor, int]:
+        weight, data = _lanes(weight, in_dims[0], info), _lanes(data, in_dims[1], info)
+        bias = None if bias is None else _lanes(bias, in_dims[2], info)
+        return _Affine.apply(weight, data, bias, weight_first), 0
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None, bool], output: Tensor) -> None:
@@ -202,13 +214,17 @@ class _Affine(torch.autograd.Function):
 
 
 class _Shift(torch.autograd.Function):
-    """data + bias, the bias being the same for all experiences along an axis."""
-
-    generate_vmap_rule = True
+    """Data + bias, the bias being the same for all experiences along an axis."""
 
     @staticmethod
     def forward(data: Tensor, bias: Tensor, axis: int) -> Tensor:
         return data + bias
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[Any, ...], data: Tensor, bias: Tensor, axis: int
+    ) -> tuple[Tensor, int]:
+        return _Shift.apply(_lanes(data, in_dims[0], info), _lanes(bias, in_dims[1], info), axis), 0
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, int], output: Tensor) -> None:
@@ -217,6 +233,11 @@ class _Shift(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         return gradient, gradient.abs().sum(ctx.axis, keepdim=True), None
+
+
+def _lanes(value: Tensor, axis: int | None, info: Any) -> Tensor:
+    """A tensor that vmap has taken apart, with the lanes as its first axis."""
+    return value.expand(info.batch_size, *value.shape) if axis is None else value.movedim(axis, 0)
 
 
 def _tensors(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
@@ -285,7 +306,7 @@ def _compare(network: Network, params: Tensor, inputs: Experiences, tolerance: f
         true = torch.zeros_like(leaf)
         for i in range(outputs.shape[1]):
             one = slice(i, i + 1)
-            alone = network(leaf, take(inputs, (slice(None), one)))
+            alone = run(network, leaf, take(inputs, (slice(None), one)))
             true += torch.autograd.grad(alone, leaf, grad_outputs=weights[:, one])[0].abs()
     largest = true.amax()
     if not torch.isfinite(largest) or largest == 0:

@@ -1,7 +1,8 @@
 """The settings of the paper's experiments: intensities of table S1, step clip and SO direction.
 
-The clip comes from the published code. Its code for the pixel domains is unpublished; no clip is
-used there because recurrent networks hardly evolve with one.
+The clip comes from the published code, which has none for SM-R and the recurrent networks; the code
+of the pixel domains is unpublished, and none is used there because their networks hardly evolve
+with one.
 """
 
 from __future__ import annotations
@@ -14,45 +15,62 @@ class Preset:
     """What the paper used in one domain.
 
     Attributes:
+        domain: The domain's name.
         intensity: For each operator the deviation sigma, or for SM-R the divergence.
-        weight_clip: Largest step of one weight; None for no limit.
-        direction: Direction of SM-G-SO: "raw" as in the paper's formula, or "unit" as in its code.
+        weight_clip: SM-G: largest step of one weight; None for no limit.
+        direction: SM-G-SO: "raw" as in the paper's formula, or "unit" as in its code.
     """
 
+    domain: str
     intensity: dict[str, float]
     weight_clip: float | None
     direction: str = "raw"
 
+    def intensity_of(self, operator: str) -> float:
+        """The intensity of an operator.
+
+        Raises:
+            ValueError: If the paper did not use it in this domain.
+        """
+        if operator not in self.intensity:
+            raise ValueError(
+                f"expected an operator with a published intensity in {self.domain!r}, "
+                f"{list(self.intensity)}, or intensity=..., got {operator!r}"
+            )
+        return self.intensity[operator]
+
 
 PRESETS = {
-    "toy": Preset(
-        {"control": 0.01, "SM-R": 0.5, "SM-G-ABS": 0.5, "SM-G-SUM": 0.5, "SM-G-SO": 0.5}, weight_clip=10.0
-    ),
-    "recurrent-parity": Preset(
-        {"control": 0.05, "SM-R": 0.005, "SM-G-ABS": 0.001, "SM-G-SUM": 0.001, "SM-G-SO": 0.001},
-        weight_clip=None,
-    ),
-    "breadcrumb-hard-maze": Preset(
-        {"control": 0.05, "SM-R": 0.005, "SM-G-ABS": 0.005, "SM-G-SUM": 0.1, "SM-G-SO": 0.01}, weight_clip=0.2
-    ),
-    "large-scale": Preset({"control": 0.01, "SM-G-SUM": 0.1, "SM-G-SO": 0.01}, weight_clip=0.2),
-    "topdown-maze": Preset({"control": 0.1, "SM-G-SUM": 0.01, "SM-G-SO": 0.01}, weight_clip=None),
-    "first-person-maze": Preset({"control": 0.005, "SM-G-SUM": 0.01, "SM-G-SO": 0.01}, weight_clip=None),
+    preset.domain: preset
+    for preset in (
+        Preset(
+            "toy",
+            {"control": 0.01, "SM-G-SUM": 0.5, "SM-G-ABS": 0.5, "SM-G-SO": 0.5, "SM-R": 0.5},
+            weight_clip=10.0,
+        ),
+        Preset(
+            "recurrent-parity",
+            {"control": 0.05, "SM-G-SUM": 0.001, "SM-G-ABS": 0.001, "SM-G-SO": 0.001, "SM-R": 0.005},
+            weight_clip=None,
+        ),
+        Preset(
+            "breadcrumb-hard-maze",
+            {"control": 0.05, "SM-G-SUM": 0.1, "SM-G-ABS": 0.005, "SM-G-SO": 0.01, "SM-R": 0.005},
+            weight_clip=0.2,
+        ),
+        Preset("large-scale", {"control": 0.01, "SM-G-SUM": 0.1, "SM-G-SO": 0.01}, weight_clip=0.2),
+        Preset("topdown-maze", {"control": 0.1, "SM-G-SUM": 0.01, "SM-G-SO": 0.01}, weight_clip=None),
+        Preset("first-person-maze", {"control": 0.005, "SM-G-SUM": 0.01, "SM-G-SO": 0.01}, weight_clip=None),
+    )
 }
 
 
-def preset(name: str, domain: str) -> tuple[float, Preset]:
-    """The intensity of an operator in one of the paper's domains, and that domain's other settings.
+def preset(domain: str) -> Preset:
+    """The settings of one of the paper's domains.
 
     Raises:
-        ValueError: If the domain is unknown, or the paper did not use the operator in it.
+        ValueError: If the domain is unknown; the message lists the known ones.
     """
     if domain not in PRESETS:
-        raise ValueError(f"expected domain to be one of {sorted(PRESETS)}, got {domain!r}")
-    intensity = PRESETS[domain].intensity
-    if name not in intensity:
-        raise ValueError(
-            f"expected one of the operators with a published intensity in {domain!r}, {sorted(intensity)}, "
-            f"got {name!r}: give intensity= yourself"
-        )
-    return intensity[name], PRESETS[domain]
+        raise ValueError(f"expected domain to be one of {list(PRESETS)}, got {domain!r}")
+    return PRESETS[domain]

@@ -1,0 +1,235 @@
+"""What all operators share: reading a call, giving back the children, and saying what was done."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from safe_mutation import sensitivity
+from safe_mutation.experiences import Experiences, expand_to_parents, read_experiences, subsample
+from safe_mutation.flat_network import FlatNetwork
+from safe_mutation.genomes import Genomes
+from safe_mutation.noise import Generator, Source, read_generator, standard_normal
+
+
+@dataclass(frozen=True)
+class MutationInfo:
+    """What a mutation did; arrays (N,) for a batch, plain numbers for a single genome.
+
+    Attributes:
+        divergence: Divergence of the children from their parents (equation 1) on the experiences used;
+            None where there were none.
+        zero: SM-G: share of weights with a sensitivity of exactly 0.
+        floored: SM-G: share of weights whose sensitivity was raised to the floor.
+        clipped: SM-G: share of weights whose step was cut at the clip.
+        sensitivity: SM-G: sensitivities as computed, before those rules, (N, P) or (P,).
+        status: SM-R: "converged", "saturated", "jump" or "exhausted" (see ``line_search``).
+        forward_passes: SM-R: forward passes that the search took, the parents' own included.
+    """
+
+    divergence: Any = None
+    zero: Any = None
+    floored: Any = None
+    clipped: Any = None
+    sensitivity: Any = None
+    status: Any = None
+    forward_passes: int | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call of an operator, read and checked: N parents, and their experiences (N, I, ...) if any."""
+
+    genomes: Genomes
+    sources: Source | list[Source]
+    inputs: Experiences | None
+    mask: Tensor | None
+
+    @property
+    def params(self) -> Tensor:
+        """The parents (N, P)."""
+        return self.genomes.params
+
+    def noise(self) -> Tensor:
+        """Standard normal numbers (N, P), zero for weights that do not mutate."""
+        drawn = standard_normal(self.sources, self.params)
+        return drawn if self.mask is None else drawn * self.mask
+
+    def per_parent(self, values: Tensor) -> Any:
+        """Numbers (N,) in the caller's kind of array, or the one number of a single genome."""
+        return values[0].item() if self.genomes.single else self.genomes.restore(values)
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A mutation operator: settings only, immutable, and picklable if the network is.
+
+    Args:
+        network: ``network(params (N, P), inputs (N, I, ...)) -> (N, I, K)`` or an nn.Module.
+        experiences: Experiences (I, ...) used when a call brings none.
+        max_experiences: Use at most so many for each parent, drawn without replacement; None for all.
+        mask: Which weights mutate (P,), bool; ``FlatNetwork.mask`` makes one from parameter names.
+
+    Raises:
+        TypeError: If the network is not callable.
+        ValueError: If a number is out of range.
+    """
+
+    network: Any
+    experiences: Experiences | None = field(default=None, kw_only=True, repr=False, compare=False)
+    max_experiences: int | None = field(default=100, kw_only=True)
+    mask: Any = field(default=None, kw_only=True, repr=False, compare=False)
+
+    _needs_experiences = True
+
+    def __post_init__(self) -> None:
+        if isinstance(self.network, nn.Module):
+            object.__setattr__(self, "network", FlatNetwork(self.network))
+        elif not callable(self.network) and (self._needs_experiences or self.network is not None):
+            raise TypeError(f"expected network to be callable, got {type(self.network).__name__}")
+        require_count("max_experiences", self.max_experiences)
+
+    def __call__(
+        self,
+        params: Any,
+        *,
+        experiences: Experiences | None = None,
+        per_parent: bool = False,
+        sensitivity: Any = None,
+        generator: Generator | Sequence[Generator] = None,
+        return_info: bool = False,
+    ) -> Any:
+        """Mutate a genome, or each genome of a batch.
+
+        Args:
+            params: Parents (N, P), or one parent (P,); numpy or torch, left untouched.
+            experiences: Recorded inputs (I, ...) that all parents share, or with ``per_parent`` (N, I, ...).
+            per_parent: Whether every parent brings its own experiences; shapes cannot tell.
+            sensitivity: What ``op.sensitivity(params, ...)`` returned, to use again (SM-G-SUM and SM-G-ABS).
+            generator: A seed or generator for the whole batch, or a sequence of them, one per parent:
+                child n is then what a single call with ``generator[n]`` gives. None for fresh entropy.
+            return_info: Also return a MutationInfo.
+
+        Returns:
+            Children: a fresh array like ``params``; with ``return_info`` a pair (children, info).
+
+        Raises:
+            ValueError: On a genome of the wrong length, values that are not finite, and missing or empty
+                experiences or ones that the network cannot take.
+            TypeError: On arrays of the wrong kind or dtype, and on a network without gradients (but for SMR).
+        """
+        with torch.inference_mode(False):
+            used = self._needs_experiences or (return_info and self.network is not None)
+            required = self._needs_experiences and sensitivity is None
+            request = self._read(params, experiences, per_parent, generator, used=used, required=required)
+            children, info = self._mutate(request, sensitivity, return_info)
+            if request.mask is not None:
+                children = torch.where(request.mask, children, request.params)
+            restored = request.genomes.restore_dtype(children)
+        return (restored, info) if return_info else restored
+
+    def mutate_(self, module: nn.Module, **arguments: Any) -> Any:
+        """Mutate a module's trainable parameters in place.
+
+        Args:
+            module: A module of the architecture that the operator was made for.
+            arguments: Keyword arguments of a call: experiences, generator, return_info, ...
+
+        Returns:
+            The module; with ``return_info`` a pair (module, info).
+
+        Raises:
+            ValueError: As a call does; the module is then unchanged.
+        """
+        parameters = [p for p in module.parameters() if p.requires_grad]
+        if not parameters:
+            raise ValueError(f"expected trainable parameters, got a {type(module).__name__} without any")
+        own = self
+        if isinstance(self.network, FlatNetwork):
+            own = replace(self, network=self.network.borrowing(module))
+        result = own(torch.cat([p.detach().reshape(-1) for p in parameters]), **arguments)
+        child, *info = result if arguments.get("return_info") else (result,)
+        with torch.no_grad():
+            for p, part in zip(parameters, child.split([p.numel() for p in parameters]), strict=True):
+                p.copy_(part.view(p.shape))
+        return (module, *info) if info else module
+
+    def _read(
+        self,
+        params: Any,
+        experiences: Experiences | None,
+        per_parent: bool,
+        generator: Generator | Sequence[Generator],
+        used: bool,
+        required: bool,
+    ) -> Request:
+        genomes = Genomes(params, getattr(self.network, "num_params", None))
+        parents = genomes.params
+        sources = read_generator(generator, len(parents))
+        if experiences is None:
+            experiences, per_parent = self.experiences, False
+        inputs = None
+        if experiences is None and required:
+            raise ValueError(f"{type(self).__name__} expected experiences of shape (I, ...), got none")
+        if experiences is not None and used:
+            if per_parent and genomes.single:
+                raise ValueError("expected parents of shape (N, P) with per_parent=True, got a single genome")
+            inputs = read_experiences(experiences, parents, per_parent)
+            if self._needs_experiences:
+                inputs, per_parent = subsample(
+                    inputs, self.max_experiences, per_parent, sources, len(parents)
+                )
+            inputs = expand_to_parents(inputs, len(parents), per_parent)
+        return Request(genomes, sources, inputs, self._read_mask(parents))
+
+    def _read_mask(self, parents: Tensor) -> Tensor | None:
+        if self.mask is None:
+            return None
+        mask = torch.as_tensor(self.mask, device=parents.device)
+        shape = (parents.shape[1],)
+        if mask.dtype != torch.bool or tuple(mask.shape) != shape:
+            raise ValueError(
+                f"expected a mask of shape {shape} and dtype bool, got {tuple(mask.shape)} {mask.dtype}"
+            )
+        if not mask.any():
+            raise ValueError("expected a mask that lets at least one weight mutate, got none")
+        return mask
+
+    def _divergence(self, request: Request, children: Tensor) -> Any:
+        if request.inputs is None:
+            return None
+        return request.per_parent(
+            sensitivity.divergence(self.network, request.params, children, request.inputs)
+        )
+
+    def _mutate(self, request: Request, sensitivity: Any, detailed: bool) -> tuple[Tensor, MutationInfo]:
+        """Children (N, P) in fresh memory, and what to say about them if ``detailed``."""
+        raise NotImplementedError
+
+
+def require_positive(name: str, value: Any) -> None:
+    """Refuse what is no positive finite number.
+
+    Raises:
+        ValueError: Naming the argument.
+    """
+    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or value <= 0:
+        raise ValueError(f"expected {name} to be a positive number, got {value!r}")
+
+
+def require_count(name: str, value: Any, least: int = 1) -> None:
+    """Refuse what is neither None nor an integer of at least ``least``.
+
+    Raises:
+        ValueError: Naming the argument.
+    """
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if value is not None and (not whole or value < least):
+        raise ValueError(f"expected {name} to be an integer of at least {least}, or None, got {value!r}")
