@@ -133,11 +133,11 @@ class LaneEnv(gym.Env):
             raise ResetNeeded("this episode is over or was never started: call reset() first")
         actions = check_actions(action, self.action_space, self.action_space.shape)[np.newaxis]
         observations, rewards, terminated, truncated = self.lanes.step(actions, self._all)
-        over, cut = bool(terminated[0]), bool(truncated[0])
+        over, cut = terminated.item(), truncated.item()
         self._running = not (over or cut)
         if self.render_mode == "human":
             self._show()
-        return observations[0], float(rewards[0]), over, cut, self._info()
+        return observations[0], rewards.item(), over, cut, self._info()
 
     def render(self) -> NDArray[np.uint8] | None:
         """Return the picture (height, width, 3) in mode "rgb_array"; show it in a window in mode "human"."""
@@ -336,7 +336,7 @@ def check_actions(actions: Any, space: gym.Space, shape: tuple[int, ...] | None)
     if array.shape != shape:
         raise ValueError(f"expected actions of shape {shape}, got {array.shape}")
     if not isinstance(space, gym.spaces.Discrete):
-        return array.astype(space.dtype, copy=False)
+        return np.asarray(array, dtype=space.dtype)
     if array.dtype.kind not in "iu":
         raise ValueError(
             f"expected integer actions in [{space.start}, {space.start + space.n}), got {actions!r}"

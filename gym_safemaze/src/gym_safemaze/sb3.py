@@ -1,7 +1,7 @@
 """Native vector environments for Stable-Baselines3.
 
-Stable-Baselines3 takes its own kind of vector environment and none of Gymnasium's. `SB3VecEnv` hands it one of
-ours, at full speed:
+Stable-Baselines3 takes its own kind of vector environment and none of Gymnasium's. `SB3VecEnv` hands it one
+of ours, at full speed:
 
     envs = gym.make_vec("safemaze/TopdownMaze-v0", num_envs=64, autoreset_mode="SameStep")
     model = PPO("CnnPolicy", VecMonitor(SB3VecEnv(envs)))
