@@ -101,7 +101,7 @@ class RecurrentParityLanes:
             return np.broadcast_to(bits.astype(np.int8), shapes[1])
         if "number" in options:
             numbers = np.asarray(options["number"])
-            fits = numbers.dtype.kind in "iu" and ((numbers >= 0) & (numbers < 2.0**self.length)).all()
+            fits = numbers.dtype.kind in "iu" and all(0 <= n < 2**self.length for n in numbers.flat)
             if numbers.shape not in ((), (self.num_lanes,)) or not fits:
                 raise ValueError(
                     f"expected option 'number' to be integers in [0, 2**{self.length}), one for all lanes or "
