@@ -1,0 +1,118 @@
+"""The batched networks against ordinary PyTorch modules with the same weights."""
+
+import numpy as np
+import pytest
+import torch
+from networks import FeedForward, ParityNetwork, hard_maze_network, large_scale_network
+from torch import nn
+
+GENERATOR = np.random.default_rng(0)
+
+
+class Residual(nn.Module):
+    """The large-scale network spelled out layer by layer."""
+
+    def __init__(self, depth, width):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(11, width), *(nn.Linear(width, width) for _ in range(depth))])
+        self.out = nn.Linear(width, 2)
+
+    def forward(self, x):
+        saved = None
+        for depth, layer in enumerate(self.layers):
+            x = torch.tanh(layer(x))
+            if depth % 4 == 0:
+                x = x if saved is None else x + saved
+                saved = x
+        return torch.sigmoid(self.out(x))
+
+
+class Recurrent(nn.Module):
+    """The parity network with torch's own cells."""
+
+    def __init__(self):
+        super().__init__()
+        self.cell1, self.cell2 = nn.RNNCell(1, 20), nn.RNNCell(20, 20)
+        self.out = nn.Linear(20, 2)
+
+    def forward(self, bits):
+        h1 = h2 = torch.zeros(len(bits), 20)
+        for bit in bits.unbind(1):
+            h1 = self.cell1(bit, h1)
+            h2 = self.cell2(h1, h2)
+        return torch.softmax(self.out(h2), dim=1)
+
+
+def selu_module():
+    layers = [nn.Linear(11, 8), nn.SELU()]
+    for _ in range(16):
+        layers += [nn.Linear(8, 8), nn.SELU()]
+    return nn.Sequential(*layers, nn.Linear(8, 2), nn.Sigmoid())
+
+
+def with_weights(module, genome):
+    nn.utils.vector_to_parameters(torch.from_numpy(genome.copy()), module.parameters())
+    return module
+
+
+CASES = {
+    "hard maze": (hard_maze_network, selu_module, (7, 11)),
+    "residual": (lambda: large_scale_network(9, 6), lambda: Residual(9, 6), (7, 11)),
+    "parity": (ParityNetwork, Recurrent, (16, 4, 1)),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_agrees_with_the_module_of_the_same_weights(case):
+    make_network, make_module, shape = CASES[case]
+    network = make_network()
+    genomes = network.initial_genomes(3, GENERATOR)
+    inputs = torch.rand(shape)
+    outputs = network(torch.from_numpy(genomes), inputs)
+    for genome, rows in zip(genomes, outputs, strict=True):
+        torch.testing.assert_close(rows, with_weights(make_module(), genome)(inputs))
+        torch.testing.assert_close(rows, network(torch.from_numpy(genome), inputs))
+
+
+@pytest.mark.parametrize(
+    ("network", "weights"),
+    [
+        (hard_maze_network(), 1_266),
+        (ParityNetwork(), 1_342),
+        (large_scale_network(32, 125), 505_752),
+        (large_scale_network(64, 125), 1_009_752),
+        (large_scale_network(101, 48), 238_226),
+    ],
+)
+def test_has_the_papers_number_of_weights(network, weights):
+    assert network.num_params == weights
+
+
+def test_every_lane_may_have_its_own_inputs():
+    network = hard_maze_network()
+    genomes = torch.from_numpy(network.initial_genomes(4, GENERATOR))
+    inputs = torch.rand(4, 5, 11)
+    outputs = network(genomes, inputs)
+    for n in range(4):
+        torch.testing.assert_close(outputs[n], network(genomes[n], inputs[n]))
+
+
+@pytest.mark.parametrize("network", [hard_maze_network(), large_scale_network(9, 6), FeedForward([11, 3])])
+def test_a_decision_is_the_networks_output(network):
+    genomes = network.initial_genomes(5, GENERATOR) * 2
+    observations = GENERATOR.random((5, 11), dtype=np.float32)
+    expected = network(torch.from_numpy(genomes), torch.from_numpy(observations)[:, None])[:, 0]
+    np.testing.assert_allclose(network.decide(genomes, observations), expected, atol=2e-6)
+
+
+def test_initial_weights_have_the_papers_spread():
+    network = FeedForward([40, 60])
+    weights = network.initial_genomes(50, GENERATOR)[:, :2400]
+    assert weights.dtype == np.float32
+    assert weights.std() == pytest.approx(np.sqrt(2 / 100), rel=0.02)
+    assert abs(network.initial_genomes(50, GENERATOR)[:, 2400:]).max() <= 1 / np.sqrt(40)
+
+
+def test_refuses_a_genome_of_another_length():
+    with pytest.raises(ValueError, match=r"expected genomes of shape \(1266,\).*got \(2, 1200\)"):
+        hard_maze_network()(torch.zeros(2, 1200), torch.zeros(3, 11))

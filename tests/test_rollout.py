@@ -1,0 +1,64 @@
+"""Batched evaluation against one environment and one module at a time."""
+
+import itertools
+
+import gymnasium as gym
+import numpy as np
+import torch
+from networks import ParityNetwork, hard_maze_network
+from parity import evaluate_parity
+from rollout import evaluate_hard_maze
+
+
+def drive_one(network, genome):
+    """One robot, one frame at a time, asking the network at every third frame."""
+    env = gym.make("safemaze/BreadcrumbHardMaze-v0").unwrapped
+    observation, _ = env.reset()
+    experiences, over, frame = [], False, 0
+    while not over:
+        if frame % 3 == 0:
+            action = network.decide(genome[None], observation[None])[0]
+        experiences.append(observation)
+        observation, _, over, _, info = env.step(action)
+        frame += 1
+    return info, np.stack(experiences)
+
+
+def test_a_batch_of_robots_does_what_each_does_alone():
+    network = hard_maze_network()
+    genomes = network.initial_genomes(6, np.random.default_rng(3)) * 1.5
+    batch = evaluate_hard_maze(network, genomes)
+    assert batch.experiences.shape == (6, 400, 11)
+    assert batch.behavior.shape == (6, 135, 2)
+    for lane, genome in enumerate(genomes):
+        info, experiences = drive_one(network, genome)
+        assert batch.fitness[lane] == info["fitness"]
+        assert batch.solved[lane] == info["solved"]
+        np.testing.assert_array_equal(batch.experiences[lane], experiences)
+        np.testing.assert_array_equal(batch.behavior[lane, -1], info["behavior"])
+    assert len(set(batch.fitness)) > 1
+
+
+def test_evaluating_again_gives_the_same_and_leaves_the_first_result_alone():
+    network = hard_maze_network()
+    genomes = network.initial_genomes(4, np.random.default_rng(4))
+    first = evaluate_hard_maze(network, genomes)
+    copy = first.experiences.copy()
+    second = evaluate_hard_maze(network, genomes[::-1].copy())
+    np.testing.assert_array_equal(first.experiences, copy)
+    np.testing.assert_array_equal(first.fitness, second.fitness[::-1])
+
+
+def test_parity_fitness_is_the_mean_log_likelihood_of_all_sixteen_strings():
+    network = ParityNetwork()
+    genomes = network.initial_genomes(5, np.random.default_rng(5)) * 2
+    found = evaluate_parity(network, genomes)
+    for lane, genome in enumerate(genomes):
+        likelihoods, correct = [], 0
+        for bits in itertools.product([0, 1], repeat=4):
+            inputs = torch.tensor(bits, dtype=torch.float32)[None, :, None]
+            probabilities = network(torch.from_numpy(genome), inputs)[0]
+            likelihoods.append(np.log(probabilities[sum(bits) % 2].item()))
+            correct += int(probabilities.argmax()) == sum(bits) % 2
+        np.testing.assert_allclose(found.fitness[lane], np.mean(likelihoods), rtol=1e-5)
+        assert found.solved[lane] == (correct == 16)
