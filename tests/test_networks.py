@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from networks import FeedForward, ParityNetwork, hard_maze_network, large_scale_network
 from torch import nn
+
+from networks import FeedForward, ParityNetwork, hard_maze_network, large_scale_network
 
 GENERATOR = np.random.default_rng(0)
 

@@ -5,6 +5,7 @@ import itertools
 import gymnasium as gym
 import numpy as np
 import torch
+
 from networks import ParityNetwork, hard_maze_network
 from parity import evaluate_parity
 from rollout import evaluate_hard_maze

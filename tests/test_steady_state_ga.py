@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from steady_state_ga import Individual, SteadyStateGA
 
 
