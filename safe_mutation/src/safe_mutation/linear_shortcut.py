@@ -118,13 +118,15 @@ class LayerWatch(TorchFunctionMode):
         if data.shape[axis] != self._experiences:
             raise Unsuitable("a layer has other rows than experiences")
         self._use(weight)
-        if bias is not None and self._watched(bias):
-            bias = bias[(None,) * (data.ndim - bias.ndim)]
-            if bias.shape[axis] != 1 or bias.shape[-3 - axis] != weight.shape[-3 - axis]:
-                raise Unsuitable("a bias is not shared by the experiences alone")
-            self._use(bias)
-        outputs: Tensor = _Affine.apply(weight, data, bias, weight_first)
-        return outputs
+        if bias is None or not self._watched(bias):
+            product: Tensor = _Affine.apply(weight, data, None, weight_first)
+            return product if bias is None else product + bias
+        bias = bias[(None,) * (data.ndim - bias.ndim)]
+        if bias.shape[axis] != 1 or bias.shape[-3 - axis] != weight.shape[-3 - axis]:
+            raise Unsuitable("a bias is not shared by the experiences alone")
+        self._use(bias)
+        affine: Tensor = _Affine.apply(weight, data, bias, weight_first)
+        return affine
 
     def _shift(self, left: Any, right: Any) -> Tensor:
         if self._watched(left) == self._watched(right):
@@ -276,7 +278,8 @@ def is_exact(network: Network, params: Tensor, inputs: Experiences) -> bool:
         verdicts = {}
     if kind in verdicts:
         return verdicts[kind]
-    few_params, few_inputs = params[:2], take(inputs, (slice(2), slice(3)))
+    few_params = params[:2]
+    few_inputs = take(inputs, (slice(len(few_params)), slice(3)))
     try:
         wide = map_leaves(lambda x: x.double() if x.is_floating_point() else x, few_inputs)
         verdict = _compare(network, few_params.double(), wide, tolerance=1e-9)

@@ -108,12 +108,15 @@ def _remember(network: Network, index: int) -> None:
 
 @contextmanager
 def _plain_kernels() -> Iterator[None]:
-    with (
-        torch.backends.mkldnn.flags(enabled=False),
-        torch.backends.cudnn.flags(enabled=False),
-        sdpa_kernel(SDPBackend.MATH),
-    ):
-        yield
+    with warnings.catch_warnings():
+        # torch warns about the setting for Intel GPUs when it puts the setting back.
+        warnings.filterwarnings("ignore", message="TF32 acceleration", category=UserWarning)
+        with (
+            torch.backends.mkldnn.flags(enabled=False),
+            torch.backends.cudnn.flags(enabled=False),
+            sdpa_kernel(SDPBackend.MATH),
+        ):
+            yield
 
 
 @cache
