@@ -73,10 +73,10 @@ def main() -> None:
     arguments = parser.parse_args()
     scenery = BRICKS if arguments.bricks else {}
     try:
-        env = FirstPersonMazeEnv(arguments.maze, **scenery)
+        env = FirstPersonMazeEnv(arguments.maze, render_mode="rgb_array", **scenery)
         frames = []
         for info in drive(env):  # noqa: B007  (the last one is reported below)
-            frames.append(Image.fromarray(env.lanes.draw(0)).quantize(32))
+            frames.append(Image.fromarray(np.asarray(env.render())).quantize(32))
         frames[0].save(
             arguments.output, save_all=True, append_images=frames[1:], duration=120, loop=0, optimize=True
         )

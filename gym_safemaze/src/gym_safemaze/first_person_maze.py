@@ -196,6 +196,8 @@ class FirstPersonMazeEnv(LaneEnv):
             and column.
     """
 
+    lanes: FirstPersonMazeLanes
+
     def __init__(
         self,
         maze: str | Sequence[str] = "figure_5a",
@@ -251,6 +253,8 @@ class FirstPersonMazeVectorEnv(LaneVectorEnv):
     Raises:
         ValueError: as `FirstPersonMazeEnv`, or for an unknown autoreset mode.
     """
+
+    lanes: FirstPersonMazeLanes
 
     def __init__(
         self,

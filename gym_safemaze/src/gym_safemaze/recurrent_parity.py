@@ -189,6 +189,7 @@ class RecurrentParityEnv(LaneEnv):
     """
 
     metadata = {**LaneEnv.metadata, "render_fps": 4}
+    lanes: RecurrentParityLanes
 
     def __init__(
         self,
@@ -218,6 +219,7 @@ class RecurrentParityVectorEnv(LaneVectorEnv):
     """
 
     metadata = {**LaneVectorEnv.metadata, "render_fps": 4}
+    lanes: RecurrentParityLanes
 
     def __init__(
         self,

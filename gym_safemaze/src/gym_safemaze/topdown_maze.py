@@ -204,6 +204,7 @@ class TopdownMazeEnv(LaneEnv):
     """
 
     metadata = {**LaneEnv.metadata, "render_fps": 8}
+    lanes: TopdownMazeLanes
 
     def __init__(
         self,
@@ -230,6 +231,7 @@ class TopdownMazeVectorEnv(LaneVectorEnv):
     """
 
     metadata = {**LaneVectorEnv.metadata, "render_fps": 8}
+    lanes: TopdownMazeLanes
 
     def __init__(
         self,

@@ -1,0 +1,324 @@
+import math
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gym_safemaze  # noqa: F401
+from gym_safemaze.ascii_maze import load_maze
+from gym_safemaze.raycaster import draw_views
+from gym_safemaze.walker import BACKWARD, FORWARD, LEFT, RIGHT, STAY
+from watch_first_person import drive
+
+ID = "safemaze/FirstPersonMaze-v0"
+ROOM = ["#######", "#.....#", "#.....#", "#Sxxxx#", "#.....#", "#.....#", "#######"]
+HALL = ["#######", "#Sxx..#", "#.....#", "#.....#", "#.....#", "#.....#", "#######"]
+CORNER = ["#####", "#Sxx#", "###x#", "###x#", "#####"]
+#: The long way round is the correct path; the short way leads to its end at once.
+DETOUR = ["#####", "#Sxx#", "#.#x#", "#xxx#", "#####"]
+
+
+def make(**arguments):
+    return gym.make(ID, **arguments).unwrapped
+
+
+def distance_to_walls(walls, x, y):
+    """Euclidean distance from a point to the nearest wall square."""
+    rows, columns = np.nonzero(walls)
+    aside = np.maximum(np.maximum(columns - x, x - columns - 1), 0)
+    below = np.maximum(np.maximum(rows - y, y - rows - 1), 0)
+    return np.hypot(aside, below).min()
+
+
+@pytest.mark.parametrize("maze, spare", [("figure_5a", 150), ("loops", 50), ("t_maze", 300)])
+def test_a_scripted_driver_finishes_the_path_with_frames_to_spare(maze, spare):
+    env = make(maze=maze)
+    *_, info = drive(env)
+    assert info["solved"] and info["steps"] <= 400 - spare
+    assert info["fitness"] == len(env.lanes.maze.path) - 1 - 0.5
+
+
+@pytest.mark.parametrize("action", [LEFT, FORWARD, STAY])
+def test_no_constant_action_finishes_the_path(action):
+    env = make()
+    env.reset()
+    decisions, over = 0, False
+    while not over:
+        _, _, over, truncated, info = env.step(action)
+        decisions += 1
+    assert decisions == 100 and info["steps"] == 400 and not truncated
+    assert not info["solved"] and info["fitness"] < 13
+
+
+def test_the_start_looks_along_the_path():
+    for rows, heading in (
+        (CORNER, 0.0),
+        (["####", "#S.#", "#x.#", "####"], 90.0),
+        (["####", "#xS#", "####"], 180.0),
+        (["####", "#.x#", "#.S#", "####"], 270.0),
+    ):
+        _, info = make(maze=rows).reset()
+        row, column = load_maze(rows).start
+        assert info["heading"] == heading and info["behavior"].tolist() == [column + 0.5, row + 0.5]
+
+
+def test_turning_right_is_clockwise_on_the_map_and_moves_the_picture_left():
+    env = make(frame_skip=1)
+    start, _ = env.reset(options={"heading": 350.0})
+    for action, expected in ((RIGHT, 355.625), (RIGHT, 1.25), (LEFT, 355.625), (LEFT, 350.0), (STAY, 350.0)):
+        picture, *_, info = env.step(action)
+        assert info["heading"] == pytest.approx(expected)
+        assert info["behavior"].tolist() == [1.5, 5.5]
+    assert np.array_equal(picture, start)
+    turned, *_ = env.step(RIGHT)
+    # 5.6 degrees are about 5 columns in the middle; shifted back, the two pictures agree best
+    apart = {
+        shift: np.abs(
+            turned[:, 20:44, 0].astype(int) - start[:, 20 + shift : 44 + shift, 0].astype(int)
+        ).mean()
+        for shift in range(-9, 10)
+    }
+    assert 3 <= min(apart, key=apart.get) <= 6
+
+
+def test_walking_is_as_fast_as_asked_and_rewarded_by_the_distance():
+    env = make(maze=ROOM, move_speed=0.1, frame_skip=3)
+    env.reset()
+    for step, action in enumerate([FORWARD, FORWARD, BACKWARD, FORWARD, FORWARD]):
+        _, reward, _, _, info = env.step(action)
+        assert reward == pytest.approx([0.3, 0.3, 0.0, 0.0, 0.3][step])
+    assert info["behavior"].tolist() == pytest.approx([1.5 + 0.9, 3.5])
+    assert info["fitness"] == pytest.approx(0.9)
+
+
+def test_fitness_follows_the_path_round_corners_without_falling():
+    env = make(maze=CORNER, frame_skip=1)
+    seen = [info["fitness"] for info in drive(env)]
+    assert seen[0] == 0.0 and seen[-1] == 3.5
+    assert np.diff(seen).min() >= 0 and np.diff(seen).max() < 0.5
+
+
+@pytest.mark.parametrize("heading", np.arange(0, 360, 30).tolist())
+def test_the_body_stops_where_it_touches_a_wall_and_slides_along_it(heading):
+    env = make(maze=HALL, body_radius=0.3)
+    env.reset(options={"heading": heading, "position": (3.5, 3.5)})
+    for _ in range(30):
+        *_, info = env.step(FORWARD)
+    x, y = info["behavior"]
+    towards_x, towards_y = (
+        round(math.cos(math.radians(heading)), 9),
+        round(math.sin(math.radians(heading)), 9),
+    )
+    assert x == pytest.approx(3.5 if not towards_x else 5.7 if towards_x > 0 else 1.3, abs=1e-5)
+    assert y == pytest.approx(3.5 if not towards_y else 5.7 if towards_y > 0 else 1.3, abs=1e-5)
+    *_, info = env.step(BACKWARD)
+    assert math.dist((x, y), info["behavior"]) == pytest.approx(0.5, abs=1e-5)
+
+
+@pytest.mark.parametrize("speed", [0.01, 0.125, 0.5, 0.999])
+@pytest.mark.parametrize("radius", [0.001, 0.2, 0.499])
+def test_no_speed_carries_the_body_through_or_into_a_wall(speed, radius):
+    maze = load_maze("loops")
+    envs = gym.make_vec(
+        ID,
+        num_envs=20,
+        maze="loops",
+        frame_skip=1,
+        max_steps=300,
+        move_speed=speed,
+        turn_speed=17.0,
+        body_radius=radius,
+    )
+    envs.reset(options={"heading": np.arange(20) * 18.0})
+    random = np.random.default_rng(0)
+    for _ in range(300):
+        actions = random.choice([LEFT, RIGHT, FORWARD, FORWARD, FORWARD, BACKWARD], 20)
+        envs.step(actions)
+        for x, y in envs.lanes.state["pose"][:, :2]:
+            assert maze.reachable[int(y), int(x)]
+            assert distance_to_walls(maze.walls, x, y) >= radius
+
+
+def test_only_the_correct_path_counts_where_a_shortcut_leads_to_its_end():
+    maze = load_maze(DETOUR)
+    assert tuple(maze.path[-1]) == (3, 1) and maze.reachable[2, 1]
+    env = make(maze=DETOUR)
+    env.reset(options={"heading": 90.0})  # look down the shortcut
+    for _ in range(10):
+        _, reward, over, _, info = env.step(FORWARD)
+        assert reward == 0.0 and not over
+    assert info["behavior"][1] > 3.0  # it stands on the last square
+    assert not info["solved"] and info["fitness"] == 0.0
+    *_, info = drive(make(maze=DETOUR))
+    assert info["solved"]
+
+
+def test_frame_skip_holds_an_action_for_so_many_frames():
+    random = np.random.default_rng(1)
+    held, every = make(frame_skip=4, max_steps=30), make(frame_skip=1, max_steps=30)
+    held.reset()
+    every.reset()
+    for decision in range(8):
+        action = int(random.integers(5))
+        picture, reward, over, _, info = held.step(action)
+        total = 0.0
+        for _ in range(4 if decision < 7 else 2):  # 30 frames are 7 decisions of 4 and one of 2
+            picture_of_frame, part, over_of_frame, _, info_of_frame = every.step(action)
+            total += part
+        assert over == over_of_frame == (decision == 7)
+        assert np.array_equal(picture, picture_of_frame) and reward == pytest.approx(total)
+        assert info["steps"] == info_of_frame["steps"]
+        assert np.array_equal(info["behavior"], info_of_frame["behavior"])
+
+
+def test_the_picture_is_what_the_raycaster_draws_at_the_pose():
+    env = make()
+    env.reset()
+    for action in (FORWARD, RIGHT, FORWARD, LEFT):
+        picture, *_ = env.step(action)
+        expected = np.empty((1, 64, 64, 1), dtype=np.uint8)
+        white, background = np.full((1, 1, 1), 255, np.float32), np.array([[0], [92]], np.uint8)
+        draw_views(env.lanes.maze.walls, env.lanes.state["pose"].copy(), white, background, expected)
+        assert np.array_equal(picture, expected[0])
+
+
+def test_colours_and_textures_by_argument():
+    colour, _ = make(rgb=True).reset()
+    gray, _ = make().reset()
+    assert colour.shape == (64, 64, 3) and make(rgb=True).observation_space.shape == (64, 64, 3)
+    assert np.array_equal(colour, gray.repeat(3, axis=2))
+    scenery = {"wall_color": (255, 0, 0), "floor_color": (1, 2, 3), "ceiling_color": (9, 8, 7)}
+    painted, _ = make(rgb=True, **scenery).reset()
+    assert painted[0, 32].tolist() == [9, 8, 7] and painted[-1, 32].tolist() == [1, 2, 3]
+    wall = gray[..., 0] * (gray[..., 0] != 0) * (gray[..., 0] != 92)
+    assert np.array_equal(painted[..., 0][wall > 0], wall[wall > 0])
+    assert (painted[..., 1:][wall > 0] == 0).all()
+    mixed, _ = make(wall_color=(255, 0, 0)).reset()  # in gray, a red wall is as bright as red is
+    assert np.abs(mixed[..., 0][wall > 0] - 0.21 * wall[wall > 0]).max() <= 1
+    striped, _ = make(texture=[[255, 0]]).reset()
+    assert (striped == 0).sum() > (gray == 0).sum() + 100
+
+
+def test_rendering_shows_the_view_beside_the_map():
+    env = make(render_mode="rgb_array")
+    picture, _ = env.reset()
+    whole = env.render()
+    zoom = len(whole) // 64
+    shown = whole[(len(whole) - 64 * zoom) // 2 :][: 64 * zoom, : 64 * zoom]
+    assert np.array_equal(shown[::zoom, ::zoom, :1], picture)
+    on_map = whole[:, 64 * zoom :].astype(int)
+    env.step(FORWARD)
+    assert (np.abs(env.render()[:, 64 * zoom :] - on_map).sum(axis=2) > 100).sum() > 50
+
+
+def test_a_long_episode_draws_its_latest_positions():
+    env = make(maze=ROOM, frame_skip=1, max_steps=3000, render_mode="rgb_array")
+    env.reset()
+    for step in range(2500):
+        env.step((FORWARD, BACKWARD)[step % 2])
+    assert env.render().shape[2] == 3
+
+
+def test_position_and_heading_options_last_for_one_episode():
+    env = make()
+    _, info = env.reset(options={"position": (11.5, 8.25), "heading": -90.0})
+    assert info["behavior"].tolist() == [11.5, 8.25] and info["heading"] == 270.0
+    assert info["fitness"] == pytest.approx(10 + 3 - 0.25)  # as far along the path as it stands
+    _, info = env.reset()
+    assert info["behavior"].tolist() == [1.5, 5.5] and info["fitness"] == 0.0
+    envs = gym.make_vec(ID, num_envs=2)
+    _, info = envs.reset(options={"position": np.array([(1.5, 5.5), (3.5, 4.5)]), "heading": 10.0})
+    assert info["behavior"].tolist() == [[1.5, 5.5], [3.5, 4.5]] and info["heading"].tolist() == [10, 10]
+    assert info["fitness"].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"position": (0.5, 0.5)}, "inside a wall"),
+        ({"position": (1.5, 99)}, "outside the maze"),
+        ({"position": (-1.5, 5.5)}, "outside the maze"),
+        ({"position": (np.nan, 5.5)}, "outside the maze"),
+        ({"position": (1.1, 5.5)}, r"closer to a wall.*0\.2"),
+        ({"position": (2.9, 4.9)}, "inside a wall"),
+        ({"position": (3.1, 4.9)}, "closer to a wall"),
+        ({"position": (1.5, 11.5)}, "outside the maze"),
+        ({"position": 3.0}, "option 'position' of shape"),
+        ({"heading": np.inf}, "heading"),
+        ({"heading": [1.0, 2.0]}, "option 'heading' of shape"),
+        ({"maze": ["#####", "#Sxx.", "#####"]}, "not closed"),
+    ],
+)
+def test_bad_options_are_refused_and_change_nothing(options, message):
+    env = make()
+    env.reset()
+    env.step(FORWARD)
+    before = env.lanes.info()
+    with pytest.raises(ValueError, match=message):
+        env.reset(options=options)
+    assert all(np.array_equal(before[key], value) for key, value in env.lanes.info().items())
+
+
+def test_another_maze_on_reset_stays():
+    env = make()
+    env.reset(options={"maze": "t_maze"})
+    _, info = env.reset()
+    assert info["behavior"].tolist() == [3.5, 4.5] and info["heading"] == 270.0
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"frame_skip": 0}, "frame_skip"),
+        ({"max_steps": -1}, "max_steps"),
+        ({"move_speed": 1.0}, "move_speed.*between 0 and 1, got 1.0"),
+        ({"move_speed": 0}, "move_speed"),
+        ({"move_speed": np.nan}, "move_speed"),
+        ({"turn_speed": 180}, "turn_speed"),
+        ({"turn_speed": "fast"}, "turn_speed"),
+        ({"body_radius": 0.5}, "body_radius"),
+        ({"wall_color": (1, 2)}, "wall_color"),
+        ({"floor_color": (0, 0, 256)}, "floor_color"),
+        ({"ceiling_color": "black"}, "ceiling_color"),
+        ({"texture": [1, 2, 3]}, "texture of shape"),
+        ({"texture": [[300]]}, "texture of shape.*300"),
+        ({"texture": []}, "texture of shape"),
+        ({"texture": np.zeros((2, 2, 4))}, "texture of shape"),
+        ({"maze": ["#####", "#Sx#", "#####"]}, "row 2, column 5"),
+    ],
+)
+def test_bad_arguments_are_refused(arguments, message):
+    for maker in (lambda: make(**arguments), lambda: gym.make_vec(ID, num_envs=2, **arguments)):
+        with pytest.raises(ValueError, match=message):
+            maker()
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.sampled_from(["figure_5a", "loops"]), st.integers(0, 2**32 - 1))
+def test_random_walks_keep_to_the_rules(name, seed):
+    """10 examples of 100 steps in 10 lanes: 10,000 steps, or 40,000 frames."""
+    maze = load_maze(name)
+    envs = gym.make_vec(ID, num_envs=10, maze=name, max_steps=240)
+    random = np.random.default_rng(seed)
+    squares = np.argwhere(maze.reachable)[random.integers(maze.reachable.sum(), size=10)]
+    headings = random.uniform(0, 360, 10)
+    _, info = envs.reset(seed=seed, options={"position": squares[:, ::-1] + 0.5, "heading": headings})
+    before, over, keys = info["fitness"], np.zeros(10, dtype=bool), set(info)
+    for _ in range(100):
+        actions = random.choice([LEFT, RIGHT, FORWARD, FORWARD, FORWARD, BACKWARD, STAY], 10)
+        observations, rewards, terminated, truncated, info = envs.step(actions)
+        assert set(info) == keys and not truncated.any()
+        assert observations.shape == (10, 64, 64, 1) and observations.dtype == np.uint8
+        for lane, (x, y) in enumerate(envs.lanes.state["pose"][:, :2]):
+            assert distance_to_walls(maze.walls, x, y) >= 0.2
+            order = maze.order[int(y), int(x)]
+            if order > envs.lanes.state["reached"][lane]:  # a square ahead of those reached in order
+                assert info["fitness"][lane] <= order - 0.5
+        assert ((info["heading"] >= 0) & (info["heading"] < 360)).all()
+        assert (info["fitness"] >= 0).all() and (info["fitness"] <= len(maze.path) - 1.5).all()
+        assert np.array_equal(info["solved"], info["fitness"] == len(maze.path) - 1.5)
+        assert np.array_equal(terminated, info["solved"] | (info["steps"] == 240))
+        assert np.array_equal(rewards, np.where(over, 0.0, info["fitness"] - before)) and (rewards >= 0).all()
+        before, over = info["fitness"], terminated
