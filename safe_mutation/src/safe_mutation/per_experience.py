@@ -1,16 +1,15 @@
 """SM-G-ABS where the shortcut for linear layers does not hold: the gradient of every experience by itself.
 
-Three ways to the same numbers. A batched function sees a parent with I experiences as I copies of
-it with one each, so that one backward pass serves a whole chunk of copies. For an nn.Module the copies
-share their forward pass and torch maps the backward pass over experiences. Where torch cannot
-(nn.LSTM and the like), one experience follows the other.
+A batched function sees a parent with I experiences as I copies of it with one each, so that one
+backward pass serves a whole chunk of copies. For an nn.Module torch maps over experiences; where it
+cannot (most recurrent layers), it maps the backward pass alone over the rows of a few experiences; and
+where it cannot do that either, one backward pass follows the other. All give the same numbers.
 """
 
 from __future__ import annotations
 
 import warnings
 import weakref
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,8 +17,6 @@ from torch import Tensor
 from safe_mutation.experiences import Experiences, count, map_leaves, take
 from safe_mutation.flat_network import FlatNetwork
 from safe_mutation.network import BUDGET, Network, differentiable, run
-
-_looped: weakref.WeakSet[Any] = weakref.WeakSet()  # modules that torch cannot map over experiences
 
 
 def absolute(network: Network, params: Tensor, inputs: Experiences, chunk_size: int | None) -> Tensor:
@@ -36,17 +33,16 @@ def absolute(network: Network, params: Tensor, inputs: Experiences, chunk_size: 
         rows = [_of_module(network, params[n], take(inputs, n), gradients) for n in range(len(params))]
         return torch.stack(rows)
     together = max(1, gradients // count(inputs, axis=1))  # parents whose copies fit into one chunk
-    chosen = [slice(start, start + together) for start in range(0, len(params), together)]
+    chosen = _slices(len(params), together)
     return torch.cat([_of_copies(network, params[some], take(inputs, some), gradients) for some in chosen])
 
 
 def _of_copies(network: Network, params: Tensor, inputs: Experiences, gradients: int) -> Tensor:
     parents, total = len(params), count(inputs, axis=1)
-    step = max(1, gradients // parents)
     sums: dict[int, Tensor] = {}
     rows = 0
-    for start in range(0, total, step):
-        some = take(inputs, (slice(None), slice(start, start + step)))
+    for chosen in _slices(total, max(1, gradients // parents)):
+        some = take(inputs, (slice(None), chosen))
         width = count(some, axis=1)
         with torch.enable_grad():
             copies = params.detach().repeat_interleave(width, 0).requires_grad_()
@@ -58,50 +54,91 @@ def _of_copies(network: Network, params: Tensor, inputs: Experiences, gradients:
             (gradient,) = torch.autograd.grad(outputs[:, t, k].sum(), copies, retain_graph=not last)
             found = gradient.abs_().view(parents, width, -1).sum(1)
             sums[k] = sums[k] + found if k in sums else found
-    return _root_sum_of_squares(sums) / rows
+    return _root_sum_of_squares(list(sums.values())) / rows
 
 
 def _of_module(network: FlatNetwork, params: Tensor, inputs: Experiences, gradients: int) -> Tensor:
-    if network not in _looped:
+    """One parent (P,), by the first method that torch can do for this module."""
+    for index in range(_first_method.get(network, 0), len(METHODS)):
         try:
-            return _mapped(network, params, inputs, gradients)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message=".*performance drop", category=UserWarning)
+                sums, rows = METHODS[index](network, params, inputs, gradients)
         except torch.OutOfMemoryError:
             raise
         except Exception:
-            found = _one_by_one(network, params, inputs)  # raises again if it is the module that fails
-            _looped.add(network)
-            return found
-    return _one_by_one(network, params, inputs)
+            if index == len(METHODS) - 1:
+                raise
+            continue
+        _first_method[network] = index
+        return _root_sum_of_squares(list(sums)) / rows
+    raise AssertionError("unreachable: the last method raises")
 
 
-def _mapped(network: FlatNetwork, params: Tensor, inputs: Experiences, gradients: int) -> Tensor:
+def mapped(network: FlatNetwork, params: Tensor, inputs: Experiences, gradients: int) -> tuple[Tensor, int]:
+    """Sums over rows of absolute gradients (K, P), and their number: all mapped over experiences."""
+
     def outputs_of_one(genome: Tensor, experience: Experiences) -> Tensor:
         return run(network, genome[None], map_leaves(lambda x: x[None, None], experience))[0]
 
     total = count(inputs)
     rows, outputs = outputs_of_one(params, take(inputs, 0)).shape
     sums = params.new_zeros(outputs, len(params))
-    step = max(1, gradients // (rows * outputs))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*performance drop", category=UserWarning)
-        jacobian = torch.vmap(torch.func.jacrev(outputs_of_one), in_dims=(None, 0))
-        for start in range(0, total, step):
-            sums += jacobian(params, take(inputs, slice(start, start + step))).abs_().sum((0, 1))
-    return _root_sum_of_squares(dict(enumerate(sums))) / (total * rows)
+    jacobian = torch.vmap(torch.func.jacrev(outputs_of_one), in_dims=(None, 0))
+    for some in _slices(total, max(1, gradients // (rows * outputs))):
+        sums += jacobian(params, take(inputs, some)).abs_().sum((0, 1))
+    return sums, total * rows
 
 
-def _one_by_one(network: FlatNetwork, params: Tensor, inputs: Experiences) -> Tensor:
-    sums: dict[int, Tensor] = {}
-    rows = 0
-    for i in range(count(inputs)):
+def backward_mapped(
+    network: FlatNetwork, params: Tensor, inputs: Experiences, gradients: int
+) -> tuple[Tensor, int]:
+    """The same, mapping the backward pass alone, over the outputs of a few experiences."""
+    total, rows, sums = count(inputs), 0, None
+    for some in _slices(total, 16):  # every output costs a backward pass through all of them
         with torch.enable_grad():
             leaf = params.detach().requires_grad_()
-            outputs = differentiable(run(network, leaf[None], take(inputs, (None, slice(i, i + 1)))))
+            outputs = differentiable(run(network, leaf[None], take(inputs, (None, some))))[0]
+        height, number = outputs.shape
+        sums = params.new_zeros(number, len(params)) if sums is None else sums
+        rows += height
+        one_hot = torch.eye(outputs.numel(), dtype=params.dtype, device=params.device)
+        one_hot = one_hot.unflatten(1, outputs.shape).unflatten(0, outputs.shape)
+        for chosen in _slices(height, max(1, gradients // number)):
+            cotangents = one_hot[chosen].flatten(0, 1)
+            (found,) = torch.autograd.grad(
+                outputs, leaf, cotangents, retain_graph=True, is_grads_batched=True
+            )
+            sums += found.abs_().unflatten(0, (-1, number)).sum(0)
+    assert sums is not None  # there is at least one experience
+    return sums, rows
+
+
+def one_by_one(
+    network: FlatNetwork, params: Tensor, inputs: Experiences, gradients: int
+) -> tuple[Tensor, int]:
+    """The same, with a backward pass for every output of every experience."""
+    rows, sums = 0, None
+    for some in _slices(count(inputs), 1):
+        with torch.enable_grad():
+            leaf = params.detach().requires_grad_()
+            outputs = differentiable(run(network, leaf[None], take(inputs, (None, some))))
+        sums = params.new_zeros(outputs.shape[2], len(params)) if sums is None else sums
         rows += outputs.shape[1]
         for t, k, last in _rows_and_outputs(outputs):
             (gradient,) = torch.autograd.grad(outputs[0, t, k], leaf, retain_graph=not last)
-            sums[k] = sums[k] + gradient.abs_() if k in sums else gradient.abs_()
-    return _root_sum_of_squares(sums) / rows
+            sums[k] += gradient.abs_()
+    assert sums is not None  # there is at least one experience
+    return sums, rows
+
+
+METHODS = (mapped, backward_mapped, one_by_one)
+
+_first_method: weakref.WeakKeyDictionary[FlatNetwork, int] = weakref.WeakKeyDictionary()
+
+
+def _slices(total: int, step: int) -> list[slice]:
+    return [slice(start, start + step) for start in range(0, total, step)]
 
 
 def _rows_and_outputs(outputs: Tensor) -> list[tuple[int, int, bool]]:
@@ -110,8 +147,8 @@ def _rows_and_outputs(outputs: Tensor) -> list[tuple[int, int, bool]]:
     return [(t, k, t == rows - 1 and k == number - 1) for k in range(number) for t in range(rows)]
 
 
-def _root_sum_of_squares(sums: dict[int, Tensor]) -> Tensor:
-    total, *others = sums.values()
+def _root_sum_of_squares(sums: list[Tensor]) -> Tensor:
+    total, *others = sums
     for other in others:
         total = torch.hypot(total, other)
     return total
