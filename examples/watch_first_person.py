@@ -22,7 +22,7 @@ from gym_safemaze.walker import FORWARD, LEFT, RIGHT
 
 BRICKS: dict[str, Any] = {
     "rgb": True,
-    "texture": [[90] * 8] + [[90] + [255] * 7] * 3 + [[90] * 8] + [[255] * 4 + [90] + [255] * 3] * 3,
+    "texture": ([[90] * 16] + [[90] + [255] * 15] * 3 + [[90] * 16] + [[255] * 8 + [90] + [255] * 7] * 3) * 2,
     "wall_color": (215, 130, 100),
     "floor_color": (96, 90, 80),
     "ceiling_color": (40, 44, 60),
@@ -76,7 +76,7 @@ def main() -> None:
         env = FirstPersonMazeEnv(arguments.maze, render_mode="rgb_array", **scenery)
         frames = []
         for info in drive(env):  # noqa: B007  (the last one is reported below)
-            frames.append(Image.fromarray(np.asarray(env.render())).quantize(32))
+            frames.append(Image.fromarray(np.asarray(env.render())).quantize(96))
         frames[0].save(
             arguments.output, save_all=True, append_images=frames[1:], duration=120, loop=0, optimize=True
         )
