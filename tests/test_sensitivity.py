@@ -1,59 +1,190 @@
-"""Sensitivities against a naive loop over experiences and outputs, in float64."""
+"""Sensitivities of every kind of network against a naive loop over experiences and outputs, in float64."""
 
-import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from safe_mutation import SMGSO, FlatNetwork, SMGAbs, SMGSum
+from network_kinds import KINDS, Kind, naive_jacobian
+from safe_mutation import FlatNetwork, linear_shortcut, per_experience, sensitivity
+from safe_mutation.experiences import map_leaves
+from safe_mutation.tangent import METHODS, central_difference
 
-
-def naive_jacobian(module: nn.Module, inputs: torch.Tensor) -> np.ndarray:
-    """d y_k(X_i) / dw, shape (I, K, P): one backward pass for each experience and output."""
-    parameters = [p for p in module.parameters() if p.requires_grad]
-    rows = []
-    for i in range(len(inputs)):
-        outputs = module(inputs[i : i + 1])[0]
-        for k in range(len(outputs)):
-            gradients = torch.autograd.grad(outputs[k], parameters, retain_graph=True, allow_unused=True)
-            row = [
-                torch.zeros_like(p) if g is None else g for p, g in zip(parameters, gradients, strict=True)
-            ]
-            rows.append(torch.cat([g.reshape(-1) for g in row]).numpy())
-    return np.array(rows).reshape(len(inputs), -1, sum(p.numel() for p in parameters))
+PARENTS, EXPERIENCES = 3, 5
 
 
-@pytest.fixture
-def module() -> nn.Module:
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(3, 6), nn.Tanh(), nn.Linear(6, 4), nn.SELU(), nn.Linear(4, 2)).double()
+class Case:
+    """A kind of network with parents, experiences of their own, and their Jacobians (N, R, K, P)."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.network = kind.network()
+        self.params = kind.genomes(PARENTS)
+        sets = [kind.experiences(EXPERIENCES, torch.Generator().manual_seed(seed)) for seed in range(PARENTS)]
+        self.inputs = stack(sets)
+        self.jacobian = torch.stack(
+            [naive_jacobian(self.network, w, x) for w, x in zip(self.params, sets, strict=True)]
+        )
+        self.direction = torch.randn(
+            self.params.shape, generator=torch.Generator().manual_seed(9), dtype=torch.float64
+        )
 
 
-@pytest.fixture
-def inputs() -> torch.Tensor:
-    return torch.from_numpy(np.random.default_rng(1).normal(size=(7, 3)))
+def stack(sets: list) -> object:
+    if isinstance(sets[0], dict):
+        return {key: torch.stack([one[key] for one in sets]) for key in sets[0]}
+    return torch.stack(sets)
 
 
-def test_sum(module: nn.Module, inputs: torch.Tensor) -> None:
-    jacobian = naive_jacobian(module, inputs)
+_cases: dict[str, Case] = {}
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
+def case(request: pytest.FixtureRequest) -> Case:
+    kind = request.param
+    if kind.name not in _cases:
+        _cases[kind.name] = Case(kind)
+    return _cases[kind.name]
+
+
+def assert_close(measured: Tensor, expected: Tensor) -> None:
+    """Agree to 1e-9 of the largest entry, and to 1e-7 of every single one that rounding does not swamp."""
+    assert measured.shape == expected.shape
+    assert expected.abs().max() > 0
+    torch.testing.assert_close(measured, expected, rtol=1e-7, atol=1e-9 * float(expected.abs().max()))
+
+
+def test_sum(case: Case) -> None:
+    measured = sensitivity.summed(case.network, case.params, case.inputs)
+    assert_close(measured, case.jacobian.sum(1).square().sum(1).sqrt())
+
+
+def test_abs(case: Case) -> None:
+    measured = sensitivity.absolute(case.network, case.params, case.inputs)
+    assert_close(measured, case.jacobian.abs().mean(1).square().sum(1).sqrt())
+
+
+def hessian_product(case: Case) -> Tensor:
+    """H v with H = 2/R J'J, from the naive Jacobian."""
+    rows = case.jacobian.flatten(1, 2)
+    along = torch.einsum("nrp,np->nr", rows, case.direction)
+    return 2 / case.jacobian.shape[1] * torch.einsum("nrp,nr->np", rows, along)
+
+
+def test_second_order(case: Case) -> None:
+    measured = sensitivity.second_order(case.network, case.params, case.inputs, case.direction)
+    assert_close(measured.square(), hessian_product(case).abs())
+
+
+@pytest.mark.parametrize("function", [sensitivity.summed, sensitivity.absolute, sensitivity.second_order])
+@pytest.mark.parametrize("chunk_size", [1, 2])
+def test_chunks_do_not_change_the_result(case: Case, function, chunk_size: int) -> None:
+    direction = [case.direction] if function is sensitivity.second_order else []
+    whole = function(case.network, case.params, case.inputs, *direction)
+    parts = function(case.network, case.params, case.inputs, *direction, chunk_size=chunk_size)
+    torch.testing.assert_close(parts, whole, rtol=1e-9, atol=1e-12)
+
+
+def test_a_batch_equals_single_parents(case: Case) -> None:
+    network, params = case.network, case.params
+    for n in range(PARENTS):
+        one = slice(n, n + 1)
+        alone = map_leaves(lambda x, one=one: x[one], case.inputs)
+        for function in (sensitivity.summed, sensitivity.absolute):
+            together = function(network, params, case.inputs)[one]
+            torch.testing.assert_close(function(network, params[one], alone), together, rtol=1e-9, atol=1e-12)
+        together = sensitivity.second_order(network, params, case.inputs, case.direction)[one]
+        single = sensitivity.second_order(network, params[one], alone, case.direction[one])
+        torch.testing.assert_close(single.square(), together.square(), rtol=1e-7, atol=1e-11)
+
+
+@pytest.mark.parametrize("method", per_experience.METHODS, ids=lambda method: method.__name__)
+@pytest.mark.parametrize("gradients", [1, 3, 1000])
+def test_every_way_to_per_experience_gradients(case: Case, method, gradients: int) -> None:
+    if not isinstance(case.network, FlatNetwork):
+        pytest.skip("for modules only; functions are computed as copies")
+    one = map_leaves(lambda x: x[0], case.inputs)
+    try:
+        sums, rows = method(case.network, case.params[0], one, gradients)
+    except Exception:
+        if method is per_experience.one_by_one:
+            raise
+        pytest.skip("torch cannot map this module")
+    assert rows == case.jacobian.shape[1]
+    assert_close(sums / rows, case.jacobian[0].abs().mean(0))
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.__name__)
+def test_every_way_to_the_tangent(case: Case, method) -> None:
+    expected = torch.einsum("nrkp,np->nrk", case.jacobian, case.direction)
+    try:
+        measured = method(case.network, case.params, case.direction, case.inputs)
+    except (RuntimeError, ValueError):
+        if method is central_difference:
+            raise
+        pytest.skip("torch has no such rule for a layer of this network")
+    if method is central_difference:
+        torch.testing.assert_close(measured, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
+    else:
+        assert_close(measured, expected)
+
+
+def test_second_order_is_the_hessian_of_the_divergence() -> None:
+    """Equation 1 differentiated twice by autograd, for a network written out here."""
+    generator = torch.Generator().manual_seed(3)
+    params = torch.randn(1, 17, generator=generator, dtype=torch.float64)
+    inputs = torch.randn(1, 6, 2, generator=generator, dtype=torch.float64)
+    direction = torch.randn(1, 17, generator=generator, dtype=torch.float64)
+
+    def network(w: Tensor, x: Tensor) -> Tensor:
+        hidden = torch.tanh(x @ w[:, :6].view(-1, 2, 3) + w[:, None, 6:9])
+        return torch.sigmoid(hidden @ w[:, 9:15].view(-1, 3, 2) + w[:, None, 15:17])
+
+    base = network(params, inputs).detach()
+
+    def divergence(delta: Tensor) -> Tensor:
+        return (network(params + delta, inputs) - base).square().sum(2).mean(1).sum()
+
+    hessian = torch.autograd.functional.hessian(divergence, torch.zeros_like(params)).view(17, 17)
+    measured = sensitivity.second_order(network, params, inputs, direction)
+    assert_close(measured[0].square(), (hessian @ direction[0]).abs())
+
+
+def test_divergence_is_equation_1() -> None:
+    def network(w: Tensor, x: Tensor) -> Tensor:
+        return w[:, None, :2] * x
+
+    inputs = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]])
+    measured = sensitivity.divergence(network, torch.tensor([[1.0, 1.0]]), torch.tensor([[2.0, 0.0]]), inputs)
+    assert measured.tolist() == [(1 + 4 + 9 + 16) / 2]  # the mean over experiences, the sum over outputs
+
+
+def test_tiny_gradients_do_not_vanish_in_squares() -> None:
+    def network(w: Tensor, x: Tensor) -> Tensor:
+        return 1e-30 * w[:, None, :] * x
+
+    params, inputs = torch.ones(1, 2), torch.ones(1, 3, 2)
+    assert sensitivity.summed(network, params, inputs).min() > 2e-30
+    assert sensitivity.absolute(network, params, inputs).min() > 0.9e-30
+
+
+def test_an_unused_weight_has_no_sensitivity() -> None:
+    module = nn.Sequential(nn.Linear(2, 2))
+    module.register_parameter("unused", nn.Parameter(torch.ones(3)))
     network = FlatNetwork(module)
-    measured = SMGSum(network, sigma=1.0).sensitivity(network.flatten(), experiences=inputs)
-    np.testing.assert_allclose(measured, np.sqrt((jacobian.sum(0) ** 2).sum(0)), rtol=1e-9)
+    params, inputs = network.flatten()[None], torch.ones(1, 4, 2)
+    unused = network.mask("unused")
+    for function in (sensitivity.summed, sensitivity.absolute):
+        measured = function(network, params, inputs)[0]
+        assert torch.all(measured[unused] == 0)
+        assert torch.all(measured[~unused] > 0)
 
 
-def test_abs(module: nn.Module, inputs: torch.Tensor) -> None:
-    jacobian = naive_jacobian(module, inputs)
-    network = FlatNetwork(module)
-    measured = SMGAbs(network, sigma=1.0).sensitivity(network.flatten(), experiences=inputs)
-    np.testing.assert_allclose(measured, np.sqrt((np.abs(jacobian).mean(0) ** 2).sum(0)), rtol=1e-9)
-
-
-def test_so(module: nn.Module, inputs: torch.Tensor) -> None:
-    jacobian = naive_jacobian(module, inputs)
-    network = FlatNetwork(module)
-    op = SMGSO(network, sigma=0.3)
-    _, info = op(network.flatten(), experiences=inputs, generator=5, return_info=True)
-    delta = 0.3 * np.random.Generator(np.random.Philox(5)).standard_normal(network.num_params)
-    flat = jacobian.reshape(-1, network.num_params)
-    expected = np.sqrt(np.abs(2 / len(inputs) * flat.T @ (flat @ delta)))
-    np.testing.assert_allclose(info.sensitivity, expected, rtol=1e-7)
+def test_the_kinds_take_the_ways_they_are_meant_to() -> None:
+    """Linear networks by the shortcut, alone and in a batch; recurrent and tied weights never."""
+    ways = {}
+    for kind in KINDS:
+        network, params = kind.network(), kind.genomes(2)
+        inputs = kind.experiences(4, torch.Generator().manual_seed(0))
+        inputs = map_leaves(lambda x: x.expand(2, *x.shape), inputs)
+        ways[kind.name] = linear_shortcut.is_exact(network, params, inputs)
+    linear = {"MLP", "residual MLP", "frozen weights", "batched function, linear layers"}
+    assert {name for name, exact in ways.items() if exact} == linear
