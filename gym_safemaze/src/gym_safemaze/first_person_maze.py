@@ -124,10 +124,7 @@ class FirstPersonMazeLanes:
 
     def observe(self) -> NDArray[np.uint8]:
         """Return the pictures (N, 64, 64, C)."""
-        frames = np.empty((self.num_lanes, PICTURE, PICTURE, self._texture.shape[2]), dtype=np.uint8)
-        poses = np.ascontiguousarray(self.state["pose"])
-        draw_views(self.maze.walls, poses, self._texture, self._background, frames)
-        return frames
+        return self._views(np.ascontiguousarray(self.state["pose"]))
 
     def info(self) -> dict[str, NDArray]:
         """Return fitness, solved, heading and steps, all (N,), and behavior (N, 2), the position x and y."""
@@ -151,12 +148,21 @@ class FirstPersonMazeLanes:
         canvas.disc((x * SQUARE, y * SQUARE), max(self.body_radius, 0.15) * SQUARE, ROBOT)
         chart = canvas.picture()
         zoom = max(1, len(chart) // PICTURE)
-        seen = self.observe()[lane].repeat(zoom, axis=0).repeat(zoom, axis=1)
+        seen = (
+            self._views(self.state["pose"][lane : lane + 1].copy())[0]
+            .repeat(zoom, axis=0)
+            .repeat(zoom, axis=1)
+        )
         picture = np.full((len(chart), seen.shape[1] + chart.shape[1], 3), PAPER, dtype=np.uint8)
         top = (len(chart) - len(seen)) // 2
         picture[top : top + len(seen), : seen.shape[1]] = seen
         picture[:, seen.shape[1] :] = chart
         return picture
+
+    def _views(self, poses: NDArray[np.float64]) -> NDArray[np.uint8]:
+        frames = np.empty((len(poses), PICTURE, PICTURE, self._texture.shape[2]), dtype=np.uint8)
+        draw_views(self.maze.walls, poses, self._texture, self._background, frames)
+        return frames
 
     def _check_positions(self, maze: AsciiMaze, positions: NDArray[np.float64]) -> None:
         rows, columns = maze.walls.shape
