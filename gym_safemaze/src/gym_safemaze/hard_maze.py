@@ -55,8 +55,7 @@ class HardMazeLanes:
         self.state = np.zeros(self.num_lanes, dtype=robot.LANE)
         self._fitness = -path_distance(maze)
         self._check_start(np.asarray(maze.start))
-        self._walls, self._rays = robot.wall_table(np.asarray(maze.walls)), robot.ray_table()
-        self._goal = np.asarray(maze.goal, dtype=np.float32)
+        self._walls = robot.wall_table(np.asarray(maze.walls))
         decisions = -(-self.max_steps // self.frame_skip)
         self._trails = np.zeros((self.num_lanes, decisions + 1, 2), np.float32) if keep_trails else None
         recorded = self.frame_skip if record_frames else 1
@@ -75,19 +74,15 @@ class HardMazeLanes:
         fresh = np.zeros(self.num_lanes, dtype=robot.LANE)
         fresh["position"], fresh["heading"] = start, heading
         self.state[mask] = fresh[mask]
-        frames = self._frames.copy()
-        self._run(np.zeros((self.num_lanes, 2), np.float32), mask, 0, frames[:, :1])
-        frames[mask] = frames[mask, :1]
-        self._frames = frames
+        self._run(np.zeros((self.num_lanes, 2), np.float32), mask, 0, self._frames[:, :1])
+        self._frames[mask] = self._frames[mask, :1]
         self._extend_trails()
 
     def step(self, actions: NDArray, active: Mask) -> StepResult:
         """Advance the active robots by `frame_skip` frames, or to the end of the episode."""
-        frames = self._frames.copy()
-        rewards, over = self._run(actions, active, self.frame_skip, frames)
-        self._frames = frames
+        rewards, over = self._run(actions, active, self.frame_skip, self._frames)
         self._extend_trails()
-        return frames[:, -1].copy(), rewards, over, np.zeros(self.num_lanes, dtype=np.bool_)
+        return self.observe(), rewards, over, np.zeros(self.num_lanes, dtype=np.bool_)
 
     def observe(self) -> NDArray[np.float32]:
         """Return the sensors (N, 11)."""
@@ -145,8 +140,7 @@ class HardMazeLanes:
             self.max_steps,
             self.reward == "final",
             self._walls,
-            self._rays,
-            self._goal,
+            *self.maze.goal,
             self._fitness,
             frames,
             rewards,

@@ -158,7 +158,7 @@ class LaneEnv(gym.Env):
 
     def _info(self) -> dict[str, Any]:
         info = self.lanes.info()
-        return {key: values[0].copy() if values.ndim > 1 else values.item() for key, values in info.items()}
+        return {key: values[0] if values.ndim > 1 else values.item() for key, values in info.items()}
 
 
 class LaneVectorEnv(VectorEnv):

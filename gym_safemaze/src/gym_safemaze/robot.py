@@ -54,13 +54,16 @@ def wall_table(walls: NDArray[np.floating]) -> NDArray[np.float32]:
     return np.ascontiguousarray([x0, y0, x1, y1, dx, dy, length * length])
 
 
-def ray_table() -> NDArray[np.float32]:
+def _ray_table() -> NDArray[np.float32]:
     """Return the rangefinders' end points seen from a robot of heading 0, (2, 8); two columns are padding."""
     angles = np.zeros(8)
     angles[: len(SENSOR_ANGLES)] = SENSOR_ANGLES
     radians = (angles / 180.0 * 3.1415926).astype(np.float32).astype(np.float64)
     directions = np.stack([np.cos(radians), np.sin(radians)]).astype(np.float32)
     return directions * np.float32(SENSOR_RANGE)
+
+
+RAYS = _ray_table()
 
 
 @kernel
@@ -119,7 +122,7 @@ def _move(lane, walls):
 
 
 @kernel
-def _sense(lane, walls, rays, goal_x, goal_y, scratch, sensors):
+def _sense(lane, walls, goal_x, goal_y, scratch, sensors):
     """Write the eleven sensor values of one lane into `sensors` (11,)."""
     x, y = lane.position[0], lane.position[1]
     radians = np.float32(lane.heading / 180.0 * 3.1415926)
@@ -128,8 +131,8 @@ def _sense(lane, walls, rays, goal_x, goal_y, scratch, sensors):
 
     # Rangefinders: the nearest wall crossed on the way to the point 100 units ahead of each. All rays meet
     # one wall at a time without a branch, so that they share vector instructions.
-    for k in range(rays.shape[1]):
-        ahead_x, ahead_y = (x + rays[0, k]) - x, (y + rays[1, k]) - y
+    for k in range(scratch.shape[1]):
+        ahead_x, ahead_y = (x + RAYS[0, k]) - x, (y + RAYS[1, k]) - y
         scratch[0, k] = ((cosine * ahead_x - sine * ahead_y) + x) - x
         scratch[1, k] = ((sine * ahead_x + cosine * ahead_y) + y) - y
         scratch[2, k] = np.float32(SENSOR_RANGE * SENSOR_RANGE)
@@ -137,7 +140,7 @@ def _sense(lane, walls, rays, goal_x, goal_y, scratch, sensors):
         wall_x, wall_y, dx, dy = walls[0, j], walls[1, j], walls[4, j], walls[5, j]
         from_x, from_y = wall_x - x, wall_y - y
         side = from_y * dx - from_x * dy
-        for k in range(rays.shape[1]):
+        for k in range(scratch.shape[1]):
             ray_x, ray_y, nearest = scratch[0, k], scratch[1, k], scratch[2, k]
             cross = dx * ray_y - dy * ray_x  # 0 for a parallel wall, which then fails the comparisons below
             along_wall = (from_y * ray_x - from_x * ray_y) / cross
@@ -169,7 +172,19 @@ def _sense(lane, walls, rays, goal_x, goal_y, scratch, sensors):
 
 @kernel
 def run(
-    lanes, active, actions, frame_skip, max_steps, final, walls, rays, goal, fitness, frames, rewards, over
+    lanes,
+    active,
+    actions,
+    frame_skip,
+    max_steps,
+    final,
+    walls,
+    goal_x,
+    goal_y,
+    fitness,
+    frames,
+    rewards,
+    over,
 ):
     """Hold each active lane's action for `frame_skip` frames, or for the frames left of its episode.
 
@@ -181,8 +196,8 @@ def run(
         max_steps: frames of an episode.
         final: whether the reward is the fitness at the end, else it is the fitness gained.
         walls: the table of `wall_table`.
-        rays: the table of `ray_table`.
-        goal: goal position (2,) float32.
+        goal_x: x of the goal.
+        goal_y: y of the goal.
         fitness: (W, H) float64, the fitness at each integer position.
         frames: (N, F, 11) float32, written: with F = 1 the sensors after the last frame, else after each of
             the F = frame_skip frames, the last of them repeated where the episode ended early.
@@ -195,7 +210,8 @@ def run(
     for i in range(lanes.shape[0]):
         if active[i] and (math.isnan(actions[i, 0]) or math.isnan(actions[i, 1])):
             return i
-    scratch = np.empty((3, rays.shape[1]), dtype=np.float32)
+    goal_x, goal_y = np.float32(goal_x), np.float32(goal_y)
+    scratch = np.empty((3, RAYS.shape[1]), dtype=np.float32)
     for i in range(lanes.shape[0]):
         if not active[i]:
             continue
@@ -206,13 +222,11 @@ def run(
             if step < count:
                 _steer(lane, actions[i, 0], actions[i, 1])
                 _move(lane, walls)
-                dx, dy = goal[0] - lane.position[0], goal[1] - lane.position[1]
+                dx, dy = goal_x - lane.position[0], goal_y - lane.position[1]
                 if math.sqrt(dx * dx + dy * dy) < np.float32(GOAL_RADIUS):
                     lane.solved = True
             if frames.shape[1] > 1 or step == played - 1:
-                _sense(
-                    lane, walls, rays, goal[0], goal[1], scratch, frames[i, min(step, frames.shape[1] - 1)]
-                )
+                _sense(lane, walls, goal_x, goal_y, scratch, frames[i, min(step, frames.shape[1] - 1)])
         for step in range(played, frames.shape[1]):
             frames[i, step] = frames[i, played - 1]
         lane.steps += count
