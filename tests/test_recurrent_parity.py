@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import gymnasium as gym
 import numpy as np
@@ -185,6 +186,19 @@ def test_bad_arguments_are_refused(arguments, message):
     for maker in (lambda: make(**arguments), lambda: gym.make_vec(ID, num_envs=2, **arguments)):
         with pytest.raises(ValueError, match=message):
             maker()
+
+
+@pytest.mark.parametrize("length", [1, 4, 16, 17, 5000])
+def test_pictures_of_strings_of_any_length_show_the_current_bit(length):
+    env = make(length=length, render_mode="rgb_array")
+    env.reset(seed=0)
+    pictures = []
+    for _ in range(min(length, 40)):
+        pictures.append(env.render())
+        assert (pictures[-1] == (150, 186, 232)).all(axis=2).any()
+        env.step(0)
+    assert max(picture.shape[1] for picture in pictures) < 1200
+    assert length > 16 or all((one != two).any() for one, two in pairwise(pictures))
 
 
 @settings(max_examples=10, deadline=None)

@@ -202,6 +202,7 @@ class FirstPersonMazeEnv(LaneEnv):
             and column.
     """
 
+    metadata = {**LaneEnv.metadata, "render_fps": 10}
     lanes: FirstPersonMazeLanes
 
     def __init__(
@@ -260,6 +261,7 @@ class FirstPersonMazeVectorEnv(LaneVectorEnv):
         ValueError: as `FirstPersonMazeEnv`, or for an unknown autoreset mode.
     """
 
+    metadata = {**LaneVectorEnv.metadata, "render_fps": 10}
     lanes: FirstPersonMazeLanes
 
     def __init__(

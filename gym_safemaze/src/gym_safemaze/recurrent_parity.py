@@ -13,6 +13,9 @@ from gym_safemaze.lanes import LaneEnv, LaneVectorEnv, Mask, Options, StepResult
 ORDERS = ("random", "sequential")
 ACTION_MODES = ("discrete", "probabilities")
 
+#: Bits shown in a picture.
+DRAWN_BITS = 16
+
 #: The least probability whose logarithm is taken: the smallest a float32 softmax gives before it underflows.
 LEAST = float(np.finfo(np.float32).tiny)
 
@@ -154,14 +157,19 @@ class RecurrentParityLanes:
     def draw(self, lane: int) -> NDArray[np.uint8]:
         """Return a picture of the string, the current bit on a blue ground, above the latest answer.
 
-        The bar is as long as odd is probable; after the last bit it is green if right, orange if wrong.
+        The bar is as long as odd is probable; after the last bit it is green if right, orange if wrong. Of a
+        string that is too long, the part around the current bit is shown.
         """
-        width, shown, over = max(self.length, 3) * 20.0, self.steps[lane], self.steps[lane] >= self.length
+        time = int(self.steps[lane])
+        over = time >= self.length
+        first = max(0, min(time - DRAWN_BITS // 2, self.length - DRAWN_BITS))
+        bits = self.bits[lane, first : first + DRAWN_BITS]
+        width = max(len(bits), 3) * 20.0
         canvas = Canvas(width, 40.0, scale=3.0)
         if not over:
-            canvas.rectangle((shown * 20.0, 0.0), 20.0, 20.0, SENSOR)
-        for i, bit in enumerate(self.bits[lane]):
-            color = INK if i <= shown else BREADCRUMBS
+            canvas.rectangle(((time - first) * 20.0, 0.0), 20.0, 20.0, SENSOR)
+        for i, bit in enumerate(bits):
+            color = INK if first + i <= time else BREADCRUMBS
             if bit:
                 canvas.line([(i * 20.0 + 10.0, 4.5), (i * 20.0 + 10.0, 15.5)], color, 2.5)
             else:
