@@ -52,19 +52,28 @@ def absolute(
         inputs: Experiences (N, I, ...).
         chunk_size: Parents per pass, or for the others gradients per pass; by default what needs some 100 MB.
     """
+    params = params.contiguous()
     if linear_shortcut.is_exact(network, params, inputs):
         parents = chunk_size
     elif len(params) > 1 and linear_shortcut.is_exact(network, params[:1], inputs):
         parents = 1  # a network that computes its genomes one after the other
     else:
         return per_experience.absolute(network, params, inputs, chunk_size)
-    parts = []
-    for chosen in chunks(network, params, inputs, parents):
-        with torch.enable_grad():
-            leaf = params[chosen].detach().requires_grad_()
-            outputs = linear_shortcut.outputs_with_absolute_gradients(network, leaf, take(inputs, chosen))
-        parts.append(_root_sum_of_squares(outputs.sum(1), leaf).div_(outputs.shape[1]))
+    try:
+        parts = [
+            _absolute_of_linear_layers(network, params[chosen], take(inputs, chosen))
+            for chosen in chunks(network, params, inputs, parents)
+        ]
+    except linear_shortcut.Unsuitable:  # a network that uses its weights differently this time
+        return per_experience.absolute(network, params, inputs, chunk_size)
     return _joined(parts)
+
+
+def _absolute_of_linear_layers(network: Network, params: Tensor, inputs: Experiences) -> Tensor:
+    with torch.enable_grad():
+        leaf = params.detach().requires_grad_()
+        outputs = linear_shortcut.outputs_with_absolute_gradients(network, leaf, inputs)
+    return _root_sum_of_squares(outputs.sum(1), leaf).div_(outputs.shape[1])
 
 
 def second_order(
