@@ -173,6 +173,15 @@ def test_frame_skip_holds_an_action_for_so_many_frames():
         assert np.array_equal(info["behavior"], info_of_frame["behavior"])
 
 
+def test_the_episode_ends_in_the_frame_that_enters_the_last_square():
+    env = make(maze=["#####", "#Sxx#", "#####"], move_speed=0.11)
+    env.reset()
+    infos = [env.step(FORWARD)[4] for _ in range(4)]
+    assert [info["steps"] for info in infos] == [4, 8, 12, 14]  # 1.5 squares are 14 frames
+    assert [info["solved"] for info in infos] == [False, False, False, True]
+    assert infos[-1]["fitness"] == 1.5 and infos[-1]["behavior"][0] == pytest.approx(1.5 + 14 * 0.11)
+
+
 def test_the_picture_is_what_the_raycaster_draws_at_the_pose():
     env = make()
     env.reset()

@@ -66,6 +66,7 @@ def test_the_label_is_the_parity_and_only_the_last_answer_counts(string):
             _, info = env.reset(options={"number" if isinstance(bits, int) else "sequence": bits})
             assert "".join(map(str, info["sequence"])) == string
             assert info["label"] == string.count("1") % 2
+            assert info["behavior"].tolist() == [0.5] and (info["fitness"], info["solved"]) == (0.0, False)
             for step in range(4):
                 action = answer if step == 3 else 1 - answer
                 _, reward, terminated, truncated, info = env.step(action)
@@ -137,8 +138,9 @@ def test_fitness_of_probabilities_is_the_log_likelihood():
 def test_probabilities_are_clamped_and_their_logarithm_stays_finite(weights, right):
     env = make(length=1, action_mode="probabilities")
     env.reset(options={"number": 1})
-    _, reward, *_ = env.step(np.array(weights, dtype=np.float32))
+    _, reward, *_, info = env.step(np.array(weights, dtype=np.float32))
     assert reward == pytest.approx(math.log(right))
+    assert info["solved"] == (right > 0.5)
 
 
 def test_each_lane_can_be_given_its_own_string():

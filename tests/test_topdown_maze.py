@@ -142,6 +142,8 @@ def test_start_option_touches_the_square_it_names():
     env = make()
     _, info = env.reset(options={"start": (5, 4)})
     assert info["fitness"] == 1.0 and info["behavior"].tolist() == [5, 4]
+    rewards = [env.step(2)[1] for _ in range(3)]
+    assert rewards == [1.0, 1.0, 0.0]  # west to the maze's start, which does not count
     _, info = env.reset()
     assert info["fitness"] == 0.0 and info["behavior"].tolist() == [5, 1]
 
