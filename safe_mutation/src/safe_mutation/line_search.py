@@ -8,6 +8,7 @@ parents are searched in lockstep; one that is finished takes no part in further 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,9 +17,10 @@ import torch
 from torch import Tensor
 
 from safe_mutation.experiences import Experiences, take
+from safe_mutation.genomes import require_finite
 from safe_mutation.network import Network, run
 
-MAX_GROWTH = np.log(8.0)  # largest step of ln(magnitude) while the target is not yet bracketed
+MAX_GROWTH = math.log(8.0)  # largest step of ln(magnitude) while the target is not yet bracketed
 FLAT_EXPANSIONS = 6  # so many of them in a row without growth: the outputs are saturated
 
 
@@ -41,16 +43,6 @@ class LineSearch(NamedTuple):
     forward_passes: int
 
 
-@dataclass
-class _Brackets:
-    """Per parent: the magnitudes tried on either side of the target, as logarithms."""
-
-    low: np.ndarray  # ln m with too small a divergence, and ln(divergence / target) there
-    low_excess: np.ndarray
-    high: np.ndarray
-    high_excess: np.ndarray
-
-
 def search(
     network: Network,
     parents: Tensor,
@@ -63,119 +55,109 @@ def search(
 ) -> LineSearch:
     """Find m > 0 for which divergence(w, w + m d) is the target, to a relative tolerance.
 
+    Where there is none, the closest child that was tried is returned, and why.
+
     Args:
-        network: ``network(params (N, P), inputs (N, I, ...)) -> (N, I, K)``; only its outputs are used.
+        network: See ``network.py``; only its outputs are used.
         parents: w, genomes (N, P).
         directions: d (N, P).
         inputs: Experiences (N, I, ...).
         target: Wanted divergence (equation 1).
         tolerance: Accepted relative deviation from it.
         max_passes: Forward passes before giving up.
+
+    Raises:
+        ValueError: If the outputs of a parent are not finite.
     """
     with torch.no_grad():
         base = run(network, parents, inputs)
-        if not torch.isfinite(base).all():
-            bad = int((~torch.isfinite(base)).flatten(1).any(1).nonzero()[0])
-            raise ValueError(f"expected finite outputs, got nan or inf from parent {bad}")
-        return _search(network, parents, directions, inputs, base, target, tolerance, max_passes)
+        require_finite(base, "finite outputs")
+        norm = torch.linalg.vector_norm
+        scale = (norm(parents, dim=1) / norm(directions, dim=1)).tolist()
+        # A hundredth of the genome's length: mostly inside the quadratic range, and well above rounding.
+        brackets = [Bracket(math.log(max(1e-2 * length, 1e-3))) for length in scale]
+        children, number = parents.clone(), len(parents)
+        magnitude, divergence, miss = np.zeros(number), np.zeros(number), np.full(number, np.inf)
+        status = [""] * number
+        passes = 1
+        while "" in status and passes < max_passes:
+            active = [n for n in range(number) if not status[n]]
+            lanes = slice(None) if len(active) == number else torch.tensor(active, device=parents.device)
+            tried = np.exp([brackets[n].guess for n in active])
+            factors = torch.from_numpy(tried).to(parents)[:, None]
+            candidates = parents[lanes] + factors * directions[lanes]
+            outputs = run(network, candidates, take(inputs, lanes))
+            passes += 1
+            reached = (outputs - base[lanes]).double().square().sum(2).mean(1).cpu().numpy()
+            for n, candidate, m, found in zip(active, candidates, tried, reached, strict=True):
+                if not math.isfinite(found):
+                    found = math.inf
+                off = abs(found / target - 1)
+                if off < 0.999 * miss[n]:  # a tie goes to the magnitude tried first
+                    children[n], magnitude[n], divergence[n], miss[n] = candidate, m, found, off
+                excess = math.log(found / target) if found > 0 else -math.inf
+                status[n] = "converged" if off <= tolerance else brackets[n].narrow(excess)
+    return LineSearch(children, magnitude, divergence, [s or "exhausted" for s in status], passes)
 
 
-def _search(
-    network: Network,
-    parents: Tensor,
-    directions: Tensor,
-    inputs: Experiences,
-    base: Tensor,
-    target: float,
-    tolerance: float,
-    max_passes: int,
-) -> LineSearch:
-    number = len(parents)
-    scale = torch.linalg.vector_norm(parents, dim=1) / torch.linalg.vector_norm(directions, dim=1)
-    # A hundredth of the genome's length: mostly inside the quadratic range, and well above rounding.
-    guess = np.log(np.maximum(1e-2 * scale.double().cpu().numpy(), 1e-3))
-    brackets = _Brackets(
-        np.full(number, -np.inf), np.full(number, -np.inf), np.full(number, np.inf), np.full(number, np.inf)
-    )
-    children = parents.clone()
-    best_magnitude, best = np.zeros(number), np.zeros(number)
-    best_miss = np.full(number, np.inf)
-    status = np.full(number, "", dtype=object)
-    flat = np.zeros(number, dtype=int)
-    sides = np.zeros(number, dtype=int)  # how often in a row the same end of the bracket was replaced
-    active = np.arange(number)
-    passes = 1
-    while active.size and passes < max_passes:
-        magnitude = np.exp(guess[active])
-        lanes = slice(None) if active.size == number else torch.as_tensor(active, device=parents.device)
-        factors = torch.as_tensor(magnitude, device=parents.device, dtype=parents.dtype)[:, None]
-        candidates = parents[lanes] + factors * directions[lanes]
-        outputs = run(network, candidates, take(inputs, lanes))
-        passes += 1
-        reached = (outputs - base[lanes]).double().square().sum(2).mean(1).cpu().numpy()
-        reached = np.where(np.isfinite(reached), reached, np.inf)
-        with np.errstate(divide="ignore"):
-            excess = np.log(reached) - np.log(target)
-        miss = np.abs(reached / target - 1)
-        better = miss < best_miss[active] * 0.999  # a tie goes to the magnitude tried first
-        improved = active[better]
-        best_magnitude[improved], best[improved] = magnitude[better], reached[better]
-        best_miss[improved] = miss[better]
-        children[torch.as_tensor(improved, device=parents.device)] = candidates[
-            torch.as_tensor(np.flatnonzero(better), device=parents.device)
-        ]
-        for n, value, close in zip(active, excess, miss <= tolerance, strict=True):
-            status[n] = "converged" if close else _next_guess(brackets, guess, flat, sides, int(n), value)
-        active = active[status[active] == ""]
-    status[status == ""] = "exhausted"
-    return LineSearch(children, best_magnitude, best, list(status), passes)
+@dataclass
+class Bracket:
+    """The magnitudes tried for one parent on either side of its target.
 
+    All are logarithms: of the magnitude, and of its divergence over the target ("excess").
 
-def _next_guess(
-    brackets: _Brackets, guess: np.ndarray, flat: np.ndarray, sides: np.ndarray, n: int, excess: float
-) -> str:
-    """Take in what parent n's guess gave and choose its next one; returns a status when there is none."""
-    at = guess[n]
-    slope = 2.0
-    if excess < 0:
-        previous, previous_excess = brackets.low[n], brackets.low_excess[n]
-        if np.isfinite(previous_excess) and np.isfinite(excess):
-            slope = float(np.clip((excess - previous_excess) / (at - previous), 0.25, 4.0))
-        grew = excess > previous_excess + 0.01 if np.isfinite(previous_excess) else np.isfinite(excess)
-        flat[n] = 0 if grew else flat[n] + 1
-        sides[n] = min(sides[n], 0) - 1
-        brackets.low[n], brackets.low_excess[n] = at, excess
-    else:
-        previous, previous_excess = brackets.high[n], brackets.high_excess[n]
-        if np.isfinite(previous_excess) and np.isfinite(excess) and at < previous:
-            slope = float(np.clip((previous_excess - excess) / (previous - at), 0.25, 4.0))
-        sides[n] = max(sides[n], 0) + 1
-        brackets.high[n], brackets.high_excess[n] = at, excess
-    low, high = brackets.low[n], brackets.high[n]
-    if np.isinf(high):
-        if flat[n] >= FLAT_EXPANSIONS:
-            return "saturated"
-        step = -excess / slope if np.isfinite(excess) else MAX_GROWTH
-        guess[n] = at + min(max(step, 0.01), MAX_GROWTH)
+    Attributes:
+        guess: The magnitude to try next.
+    """
+
+    guess: float
+    low: float = -math.inf
+    low_excess: float = -math.inf
+    high: float = math.inf
+    high_excess: float = math.inf
+    flat: int = 0  # expansions in a row that brought no more divergence
+    side: int = 0  # how often in a row the high (positive) or the low end (negative) was replaced
+
+    def narrow(self, excess: float) -> str:
+        """Take in the excess at the guess and choose the next guess; returns a status if there is none."""
+        slope = self._slope(excess)
+        if excess < 0:
+            grew = excess > self.low_excess + 0.01
+            self.flat = 0 if grew else self.flat + 1
+            self.side = min(self.side, 0) - 1
+            self.low, self.low_excess = self.guess, excess
+        else:
+            self.side = max(self.side, 0) + 1
+            self.high, self.high_excess = self.guess, excess
+        if math.isinf(self.high):
+            if self.flat >= FLAT_EXPANSIONS:
+                return "saturated"
+            self.guess += min(max(-excess / slope, 0.01), MAX_GROWTH)
+            return ""
+        if math.isinf(self.low):
+            self.guess -= min(max(excess / slope, 0.01), 2 * MAX_GROWTH)
+            return ""
+        if math.isinf(self.high_excess) and self.high - self.low < 1e-2:
+            return "saturated"  # beyond are outputs that are not finite
+        if self.high - self.low < 1e-6:
+            return "jump"
+        self.guess = self._inside()
         return ""
-    if np.isinf(low):
-        step = excess / slope if np.isfinite(excess) else MAX_GROWTH
-        guess[n] = at - max(step, 0.01)
-        return ""
-    if high - low < 1e-6:
-        return "jump"
-    guess[n] = _inside(brackets, n, int(sides[n]))
-    return ""
 
+    def _slope(self, excess: float) -> float:
+        """Slope from the end of the bracket that the guess replaces, or that of the quadratic law."""
+        end, end_excess = (self.low, self.low_excess) if excess < 0 else (self.high, self.high_excess)
+        if not (math.isfinite(end_excess) and math.isfinite(excess)) or end == self.guess:
+            return 2.0
+        return min(max((excess - end_excess) / (self.guess - end), 0.25), 4.0)
 
-def _inside(brackets: _Brackets, n: int, sides: int) -> float:
-    """A point inside a bracket: false position, halving the excess of an end that stays too long."""
-    low, high = brackets.low[n], brackets.high[n]
-    below, above = brackets.low_excess[n], brackets.high_excess[n]
-    if abs(sides) >= 3 or not (np.isfinite(below) and np.isfinite(above)):
-        return float((low + high) / 2)
-    if sides >= 2:
-        below = below / 2
-    elif sides <= -2:
-        above = above / 2
-    return float(low + (high - low) * below / (below - above))
+    def _inside(self) -> float:
+        """A magnitude between the ends: false position, halving the excess of an end that stays too long."""
+        below, above = self.low_excess, self.high_excess
+        if abs(self.side) >= 3 or not (math.isfinite(below) and math.isfinite(above)):
+            return (self.low + self.high) / 2
+        if self.side >= 2:
+            below = below / 2
+        elif self.side <= -2:
+            above = above / 2
+        return self.low + (self.high - self.low) * below / (below - above)
