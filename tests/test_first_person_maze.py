@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 import gym_safemaze  # noqa: F401
 from gym_safemaze.ascii_maze import load_maze
 from gym_safemaze.raycaster import draw_views
 from gym_safemaze.walker import BACKWARD, FORWARD, LEFT, RIGHT, STAY
-from watch_first_person import drive
+from watch_first_person import drive, main
 
 ID = "safemaze/FirstPersonMaze-v0"
 ROOM = ["#######", "#.....#", "#.....#", "#Sxxxx#", "#.....#", "#.....#", "#######"]
@@ -38,6 +39,19 @@ def test_a_scripted_driver_finishes_the_path_with_frames_to_spare(maze, spare):
     *_, info = drive(env)
     assert info["solved"] and info["steps"] <= 400 - spare
     assert info["fitness"] == len(env.lanes.maze.path) - 1 - 0.5
+
+
+def test_the_drive_can_be_watched_as_an_animation(tmp_path, monkeypatch, capsys):
+    file = tmp_path / "drive.gif"
+    monkeypatch.setattr("sys.argv", ["watch_first_person.py", str(file), "--maze", "t_maze", "--bricks"])
+    main()
+    assert "solved after" in capsys.readouterr().out
+    with Image.open(file) as animation:
+        assert animation.n_frames > 10 and max(animation.size) > 300
+    for wrong in ([str(tmp_path)], [str(file), "--maze", "nowhere"]):
+        monkeypatch.setattr("sys.argv", ["watch_first_person.py", *wrong])
+        with pytest.raises(SystemExit, match="2"):
+            main()
 
 
 @pytest.mark.parametrize("action", [LEFT, FORWARD, STAY])
