@@ -1,12 +1,15 @@
 # Each target makes .venv where there is none and installs what it needs.
 PYTHON ?= python3
+SEED ?= 1
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: demo test lint typecheck clean
 
+# Evolves until one of sixteen replicates has solved the maze; leaves solution.png in the run folder.
 demo: .venv/examples.installed
-	$(BIN)/python examples/demo.py
+	$(BIN)/python examples/evolve.py breadcrumb-hard-maze --operator SM-G-SUM --runs 16 --seed $(SEED) \
+		--max-evaluations 30000 --first-solution
 
 test: .venv/tests.installed
 	$(BIN)/python -m pytest

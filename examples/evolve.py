@@ -186,7 +186,7 @@ def evolve_in(options: argparse.Namespace, lockstep: Lockstep, settings: dict[st
     at = lockstep.solved_at[best.run]
     print(f"{solved} of {len(lockstep.gas)} runs solved" + (f", the first at evaluation {at}" if at else ""))
     if options.domain == "breadcrumb-hard-maze" and best.champion is not None:
-        safe = options.operator if options.operator != "control" else "SM-G-SO"
+        safe = options.operator if options.operator.startswith("SM-G") else "SM-G-SUM"
         print(picture_solution(folder / "solution.png", best.champion, safe, options.seed))
 
 

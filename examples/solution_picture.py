@@ -1,8 +1,14 @@
-"""A picture of a maze champion: its path, and what a hundred mutations by two operators do to it."""
+"""A picture of a maze champion: its path, and what a hundred mutations by two operators do to it.
+
+Both operators change the champion's weights by the same length, so that the difference between the
+panels is not how far they go in weight space but where.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -15,21 +21,24 @@ from matplotlib.collections import LineCollection
 from gym_safemaze.wall_maze import WallMaze
 from networks import hard_maze_network
 from randomness import Purpose, stream
-from rollout import evaluate_hard_maze
-from safe_mutation import make
+from rollout import Evaluation, evaluate_hard_maze
+from safe_mutation import GaussianMutation, make
 from steady_state_ga import Individual
 
 CHILDREN = 100
+CONTROL_SIGMA = (
+    0.005  # a tenth of table S1's, at which hardly any child of a first solution still solves the maze
+)
 SOLVES, FAILS, CHAMPION = "#1b7f3b", "#b9bec6", "#c2410c"
 
 
 def picture_solution(path: Path, champion: Individual, safe_operator: str, seed: int) -> str:
-    """Draw the champion and its children under control and a safe operator (intensities of table S1).
+    """Draw the champion and its children under control and a safe operator.
 
     Args:
         path: PNG to write.
         champion: A genome of the hard maze network with its experiences.
-        safe_operator: Name of the operator to compare with the control.
+        safe_operator: Name of the SM-G operator to compare with the control.
         seed: Of the mutations.
 
     Returns:
@@ -41,32 +50,58 @@ def picture_solution(path: Path, champion: Individual, safe_operator: str, seed:
     axes[0].plot(*champion_path.T, color=CHAMPION, linewidth=1.5)
     axes[0].set_title("the champion" + ("" if champion.solved else " (does not solve the maze)"))
     shares = []
-    for ax, name in zip(axes[1:], ("control", safe_operator), strict=True):
-        share = draw_children(ax, name, champion, seed)
-        shares.append(f"{share:.0%} of {CHILDREN} children by {name}")
+    for ax, (name, children) in zip(axes[1:], mutants(champion, safe_operator, seed).items(), strict=True):
+        evaluation = evaluate_hard_maze(hard_maze_network(), children)
+        draw_maze(ax)
+        draw_paths(ax, evaluation)
+        ax.set_title(f"{CHILDREN} children by {name}: {evaluation.solved.mean():.0%} solve the maze")
+        shares.append(f"{evaluation.solved.mean():.0%} of the children by {name}")
     figure.savefig(path, dpi=110)
     plt.close(figure)
     return f"still solve the maze: {', '.join(shares)}  ->  {path}"
 
 
-def draw_children(ax: Axes, operator_name: str, champion: Individual, seed: int) -> float:
-    """Draw the paths of the champion's children by one operator; returns the share that solves the maze."""
-    network = hard_maze_network()
-    operator = make(operator_name, network, domain="breadcrumb-hard-maze")
-    children = operator(
+def mutants(champion: Individual, safe_operator: str, seed: int) -> dict[str, np.ndarray]:
+    """Children (100, P) of the champion by the control and by a safe operator of the same step length."""
+    safe = same_length(
+        make(safe_operator, hard_maze_network(), domain="breadcrumb-hard-maze"), champion, seed
+    )
+    return {
+        "control": children(GaussianMutation(sigma=CONTROL_SIGMA), champion, seed),
+        safe_operator: children(safe, champion, seed),
+    }
+
+
+def children(operator: Any, champion: Individual, seed: int) -> np.ndarray:
+    """A hundred children (100, P) of the champion."""
+    return operator(
         np.repeat(champion.genome[None], CHILDREN, axis=0),
         experiences=champion.experiences,
         generator=[stream(seed, 0, child, Purpose.ROBUSTNESS) for child in range(CHILDREN)],
     )
-    evaluation = evaluate_hard_maze(network, children)
-    draw_maze(ax)
+
+
+def same_length(operator: Any, champion: Individual, seed: int) -> Any:
+    """The operator with the sigma at which its median step is as long as the control's."""
+    target = CONTROL_SIGMA * np.sqrt(len(champion.genome))
+    low, high = 1e-8, 1e2  # the length grows with sigma, up to the clip
+    for _ in range(25):
+        middle = float(np.sqrt(low * high))
+        candidate = dataclasses.replace(operator, sigma=middle)
+        steps = children(candidate, champion, seed) - champion.genome
+        if np.median(np.linalg.norm(steps, axis=1)) < target:
+            low = middle
+        else:
+            high = middle
+    return candidate
+
+
+def draw_paths(ax: Axes, evaluation: Evaluation) -> None:
+    """Draw the paths of robots, those that solve the maze on top."""
     for solved, colour in ((False, FAILS), (True, SOLVES)):
         paths = evaluation.behavior[evaluation.solved == solved]
         ax.add_collection(LineCollection(list(paths), colors=colour, linewidths=0.6, alpha=0.7))
         ax.plot(*paths[:, -1].T, ".", color=colour, markersize=4)
-    share = float(evaluation.solved.mean())
-    ax.set_title(f"{CHILDREN} children by {operator_name}: {share:.0%} solve the maze")
-    return share
 
 
 def draw_maze(ax: Axes) -> None:

@@ -34,7 +34,7 @@ def plot_success(figure: str, domain: str, data: dict[str, np.ndarray], budget: 
         budget: Evaluations of a run.
         stem: Path of the pictures without ``.png`` and ``.svg``.
     """
-    figure_, ax = plt.subplots(figsize=(7.2, 4.5), layout="constrained")
+    figure_, ax = plt.subplots(figsize=(8.4, 4.5), layout="constrained")
     for method, evaluations in data.items():
         draw_curve(ax, evaluations, budget, method)
     for method, points in json.loads(PAPER_CURVES.read_text())["curves"][domain.replace("-", "_")].items():
@@ -48,7 +48,7 @@ def plot_success(figure: str, domain: str, data: dict[str, np.ndarray], budget: 
         ylim=(-0.02, 1.02),
         title=figure,
     )
-    ax.legend(fontsize=8, loc="upper left", framealpha=0.9)
+    figure_.legend(fontsize=8, loc="outside right center")
     ax.grid(alpha=0.25)
     save_figure(figure_, stem)
 
@@ -71,4 +71,4 @@ def draw_curve(ax: Axes, evaluations: np.ndarray, budget: int, method: str) -> N
     ax.step(
         x, solved / number, where="post", color=COLOURS[method], label=f"{method} ({solved[-1]}/{number})"
     )
-    ax.fill_between(x, low, high, step="post", color=COLOURS[method], alpha=0.12, linewidth=0)
+    ax.fill_between(x, low, high, step="post", color=COLOURS[method], alpha=0.08, linewidth=0)

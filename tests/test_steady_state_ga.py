@@ -69,7 +69,7 @@ def test_a_solution_is_champion_whatever_its_fitness():
 
 
 def test_misuse_is_refused():
-    with pytest.raises(ValueError, match="expected a tournament of 2 to population_size=3 individuals, got 5"):
+    with pytest.raises(ValueError, match="tournament of 2 to population_size=3 individuals, got 5"):
         SteadyStateGA(3, 5)
     ga = SteadyStateGA(5, 2)
     with pytest.raises(RuntimeError, match="expected 5 individuals before the first ask, got 0"):
