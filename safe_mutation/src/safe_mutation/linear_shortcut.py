@@ -22,7 +22,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from safe_mutation.experiences import Experiences, count, leaves, map_leaves, take
-from safe_mutation.network import Network, run
+from safe_mutation.network import BUDGET, Network, run
 
 # Calls that only look at a weight from another angle; what they return is followed further.
 VIEWS = {
@@ -281,15 +281,27 @@ def is_exact(network: Network, params: Tensor, inputs: Experiences) -> bool:
     few_params = params[:2]
     few_inputs = take(inputs, (slice(len(few_params)), slice(3)))
     try:
-        wide = map_leaves(lambda x: x.double() if x.is_floating_point() else x, few_inputs)
-        verdict = _compare(network, few_params.double(), wide, tolerance=1e-9)
+        verdict = _compare_precisely(network, few_params, few_inputs)
     except Unsuitable:
         verdict = False
-    except Exception:  # a network that insists on its own precision
-        verdict = _compare(network, few_params, few_inputs, tolerance=1e-4)
+    except (ValueError, TypeError):
+        run(
+            network, params, inputs
+        )  # if the network fails on all experiences too, it is this that is reported
+        verdict = False
     if verdict is not None:
         verdicts[kind] = verdict
     return verdict is True
+
+
+def _compare_precisely(network: Network, params: Tensor, inputs: Experiences) -> bool | None:
+    if params.numel() <= BUDGET:
+        try:
+            wide = map_leaves(lambda x: x.double() if x.is_floating_point() else x, inputs)
+            return _compare(network, params.double(), wide, tolerance=1e-9)
+        except (ValueError, TypeError):  # a network that insists on its own precision
+            pass
+    return _compare(network, params, inputs, tolerance=1e-4)
 
 
 def _compare(network: Network, params: Tensor, inputs: Experiences, tolerance: float) -> bool | None:
