@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from decide import decide
+from dense_policy import DensePolicy
 
 
 class Layout:
@@ -87,14 +87,17 @@ class FeedForward:
         outputs = torch.sigmoid(torch.baddbmm(bias, weight, x)).transpose(1, 2)
         return outputs[0] if single else outputs
 
-    def decide(self, genomes: np.ndarray, observations: np.ndarray) -> np.ndarray:
-        """Outputs (N, out) of genomes (N, P) for one observation (N, in) each, float32, without gradients."""
+    def policy(self, genomes: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        """A function from one observation of each genome (N, in) to outputs (N, out), without gradients."""
         if self.activation is torch.selu and not self.skip_every:
-            outputs = np.empty((len(genomes), self.widths[-1]), dtype=np.float32)
-            decide(genomes, np.array(self.widths), observations, outputs)
-            return outputs
-        with torch.inference_mode():
-            return self(torch.from_numpy(genomes), torch.from_numpy(observations)[:, None])[:, 0].numpy()
+            return DensePolicy(genomes, self.widths)
+        params = torch.from_numpy(genomes)
+
+        def decide(observations: np.ndarray) -> np.ndarray:
+            with torch.inference_mode():
+                return self(params, torch.from_numpy(observations)[:, None])[:, 0].numpy()
+
+        return decide
 
     def _layers(self, params: Tensor) -> list[tuple[Tensor, Tensor]]:
         views = self.layout.views(params)

@@ -18,6 +18,7 @@ from networks import FeedForward
 
 DECISION_INTERVAL = 3  # frames for which the hard maze robot holds an action
 FRAMES = 400
+BROKEN_FITNESS = -1e8  # of a network whose outputs are not numbers, as in the published code
 
 
 @dataclass
@@ -56,14 +57,18 @@ def evaluate_hard_maze(network: FeedForward, genomes: np.ndarray) -> Evaluation:
     Experiences are the observations (N, 400, 11) before each frame, as the published code records them.
     """
     lanes = hard_maze_lanes(len(genomes))
+    decide = network.policy(genomes)
     observations, info = lanes.reset()
     frames, positions = [observations[:, None]], [info["behavior"]]
-    over = False
+    over, broken = False, np.zeros(len(genomes), dtype=bool)
     while not over:
-        actions = network.decide(genomes, observations)
+        actions = decide(observations)
+        broken |= np.isnan(actions).any(axis=1)
+        actions[broken] = 0.5  # neither turn nor thrust
         observations, _, terminated, _, info = lanes.step(actions)
         frames.append(info["frames"])
         positions.append(info["behavior"])
         over = bool(terminated.all())
     experiences = np.concatenate(frames, axis=1)[:, :FRAMES]
-    return Evaluation(info["fitness"], info["solved"], experiences, np.stack(positions, axis=1))
+    fitness = np.where(broken, BROKEN_FITNESS, info["fitness"])
+    return Evaluation(fitness, info["solved"] & ~broken, experiences, np.stack(positions, axis=1))

@@ -103,7 +103,7 @@ def test_a_decision_is_the_networks_output(network):
     genomes = network.initial_genomes(5, GENERATOR) * 2
     observations = GENERATOR.random((5, 11), dtype=np.float32)
     expected = network(torch.from_numpy(genomes), torch.from_numpy(observations)[:, None])[:, 0]
-    np.testing.assert_allclose(network.decide(genomes, observations), expected, atol=2e-6)
+    np.testing.assert_allclose(network.policy(genomes)(observations), expected, atol=2e-6)
 
 
 def test_initial_weights_have_the_papers_spread():
@@ -117,3 +117,11 @@ def test_initial_weights_have_the_papers_spread():
 def test_refuses_a_genome_of_another_length():
     with pytest.raises(ValueError, match=r"expected genomes of shape \(1266,\).*got \(2, 1200\)"):
         hard_maze_network()(torch.zeros(2, 1200), torch.zeros(3, 11))
+
+
+def test_a_compiled_decision_holds_for_extreme_weights():
+    network = hard_maze_network()
+    genomes = network.initial_genomes(4, GENERATOR) * np.float32([[1], [10], [100], [1e4]])
+    observations = GENERATOR.random((4, 11), dtype=np.float32)
+    expected = network(torch.from_numpy(genomes), torch.from_numpy(observations)[:, None])[:, 0]
+    np.testing.assert_allclose(network.policy(genomes)(observations), expected, atol=1e-4)

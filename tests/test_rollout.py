@@ -18,7 +18,7 @@ def drive_one(network, genome):
     experiences, over, frame = [], False, 0
     while not over:
         if frame % 3 == 0:
-            action = network.decide(genome[None], observation[None])[0]
+            action = network.policy(genome[None])(observation[None])[0]
         experiences.append(observation)
         observation, _, over, _, info = env.step(action)
         frame += 1
@@ -63,3 +63,13 @@ def test_parity_fitness_is_the_mean_log_likelihood_of_all_sixteen_strings():
             correct += int(probabilities.argmax()) == sum(bits) % 2
         np.testing.assert_allclose(found.fitness[lane], np.mean(likelihoods), rtol=1e-5)
         assert found.solved[lane] == (correct == 16)
+
+
+def test_a_network_that_overflows_gets_the_worst_fitness_and_harms_no_other():
+    network = hard_maze_network()
+    genomes = network.initial_genomes(3, np.random.default_rng(6))
+    alone = evaluate_hard_maze(network, genomes)
+    overflowing = genomes[:1] * np.float32(1e30)
+    together = evaluate_hard_maze(network, np.concatenate([genomes[:1], overflowing, genomes[1:]]))
+    assert together.fitness[1] == -1e8
+    np.testing.assert_array_equal(np.delete(together.fitness, 1), alone.fitness)
