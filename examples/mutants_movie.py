@@ -87,9 +87,8 @@ class _Swarm:
         colours = [SOLVES if solved else FAILS for solved in evaluation.solved]
         self.trails = LineCollection([], colors=colours, linewidths=0.5, alpha=0.6)
         ax.add_collection(self.trails)
-        self.dots = ax.scatter(
-            *self.paths[:, 0].T, s=10, color=colours, edgecolors="black", linewidths=0.3, zorder=4
-        )
+        x, y = self.paths[:, 0].T
+        self.dots = ax.scatter(x, y, s=10, color=colours, edgecolors="black", linewidths=0.3, zorder=4)
 
     def move_to(self, step: int) -> None:
         self.trails.set_segments(list(self.paths[:, : step + 1]))

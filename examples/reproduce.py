@@ -24,6 +24,7 @@ import intensity_grid
 import robustness
 import toy_figure
 from claims import Claim, hard_maze_claims, parity_claims, solved_at, table
+from evaluation_speed import compare
 from paper_settings import OPERATORS, TABLE_S2
 from replicates import Job, run_job
 from success_plot import plot_success
@@ -40,6 +41,7 @@ def success_figure(options: argparse.Namespace) -> None:
         new_job(options, domain, operator, f"{operator}.json", position, TABLE_S2[domain].runs)
         for position, operator in enumerate(options.methods)
     ]
+    print(compare(domain, jobs[0].runs))
     run_all(jobs, options.processes)
     draw_success(options.results, options.figure)
 
