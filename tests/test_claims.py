@@ -1,0 +1,142 @@
+"""The tests of the paper's claims, on data where the right answer is known."""
+
+import json
+
+import numpy as np
+import pytest
+
+import reproduce
+import robustness
+from claims import faster, hard_maze_claims, more_solved, parity_claims, solved_at, table
+from intensity_grid import INTENSITIES, result_file, score
+from intensity_grid import table as intensity_table
+from paper_settings import OPERATORS
+
+NEVER = np.inf
+
+
+def runs(*evaluations):
+    return np.array(evaluations, dtype=float)
+
+
+def spread(start, stop, failures=0):
+    return np.concatenate([np.linspace(start, stop, 20 - failures), [NEVER] * failures])
+
+
+def write_result(path, evaluations, budget=100_000):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {
+        "settings": {"max_evaluations": budget},
+        "runs": [{"solved_at": None if at == NEVER else int(at)} for at in evaluations],
+    }
+    path.write_text(json.dumps(content))
+
+
+def test_a_clearly_faster_method_is_faster_and_not_the_other_way_round():
+    data = {"control": spread(40_000, 90_000), "SM-G-SUM": spread(10_000, 30_000)}
+    claim = faster("1", "SM-G-SUM", data, 0.001)
+    assert claim.holds
+    assert claim.p < 1e-6
+    assert claim.ours == "median 20.0k against 65.0k"
+    swapped = {"control": data["SM-G-SUM"], "SM-G-SUM": data["control"]}
+    assert not faster("1", "SM-G-SUM", swapped, 0.001).holds
+
+
+def test_failures_count_as_slower_than_any_solution():
+    solved_late = {"control": runs(*[NEVER] * 20), "SM-R": runs(*range(99_000, 99_020))}
+    assert faster("1", "SM-R", solved_late, 0.001).holds
+    assert faster("1", "SM-R", solved_late, 0.001).ours.endswith("against never")
+
+
+def test_barnards_test_compares_counts_at_one_moment():
+    data = {"SM-G-ABS": spread(10_000, 50_000), "control": spread(10_000, 50_000, failures=10)}
+    claim = more_solved("3", "SM-G-ABS", "control", data, 60_000)
+    assert claim.holds
+    assert claim.ours == "20/20 against 10/20"
+    assert claim.p == pytest.approx(0.0002, abs=0.0003)
+    assert not more_solved("3", "SM-G-ABS", "control", data, 5_000).holds
+
+
+def test_the_papers_pattern_satisfies_every_claim_of_the_hard_maze():
+    data = {
+        "control": spread(8_000, 99_000, failures=5),
+        "SM-R": spread(30_000, 99_000, failures=9),
+        "SM-G-ABS": spread(8_000, 58_000),
+        "SM-G-SUM": spread(8_000, 99_000, failures=5),
+        "SM-G-SO": spread(5_000, 30_000, failures=1),
+    }
+    assert [claim.holds for claim in hard_maze_claims(data)] == [True] * 6
+
+
+def test_methods_that_are_all_alike_satisfy_no_claim_of_superiority():
+    data = {method: spread(10_000, 90_000) for method in OPERATORS}
+    assert not any(claim.holds for claim in parity_claims(data))
+
+
+def test_the_table_of_claims_goes_into_the_readme_and_leaves_the_rest(tmp_path, capsys):
+    for method in OPERATORS:
+        write_result(tmp_path / "figure-1" / f"{method}.json", spread(10_000, 90_000))
+    readme = tmp_path / "README.md"
+    readme.write_text("# Results\n\n" + "outdated\n".join(reproduce.MARKS) + "the end\n")
+    for _ in range(2):
+        assert reproduce.main(["claims", "--results", str(tmp_path)]) == 0
+    text = readme.read_text()
+    assert text.startswith("# Results\n")
+    assert text.endswith("the end\n")
+    assert "outdated" not in text
+    assert text.count("SM-R solves faster than control") == 1
+    assert "**no**" in capsys.readouterr().out
+    assert (tmp_path / "figure-1" / "figure-1.png").exists()
+    assert (tmp_path / "figure-1" / "figure-1.svg").exists()
+
+
+def test_figures_come_out_the_same_every_time(tmp_path):
+    write_result(tmp_path / "figure-3" / "control.json", spread(10_000, 90_000, failures=3))
+    pictures = []
+    for _ in range(2):
+        reproduce.main(["claims", "--results", str(tmp_path)])
+        pictures.append([(tmp_path / "figure-3" / f"figure-3{end}").read_bytes() for end in (".png", ".svg")])
+    assert pictures[0] == pictures[1]
+
+
+def test_reading_a_result_turns_failures_into_infinity(tmp_path):
+    write_result(tmp_path / "result.json", [5, NEVER, 7])
+    np.testing.assert_array_equal(solved_at(tmp_path / "result.json"), [5, NEVER, 7])
+
+
+def test_the_intensity_table_finds_the_best_of_each_row(tmp_path):
+    for method in OPERATORS:
+        for column, intensity in enumerate(INTENSITIES):
+            write_result(result_file(tmp_path, method, intensity), [1000.0 * (1 + abs(column - 2))] * 8)
+    assert score(runs(10, NEVER), 100) == 55
+    rows = intensity_table(tmp_path).splitlines()[2:]
+    assert [row.split("|")[-3].strip() for row in rows] == ["0.01"] * 5
+    assert "| 8/8, 1k |" in rows[0]
+
+
+def test_robustness_asks_for_the_solutions_first(tmp_path, capsys):
+    assert reproduce.main(["figure-S2", "--results", str(tmp_path)]) == 2
+    assert "run figure-1 first" in capsys.readouterr().err
+
+
+def test_robustness_claims_follow_the_counts(tmp_path):
+    rng = np.random.default_rng(1)
+
+    def mutants(mean):
+        return rng.binomial(16, mean, size=(20, 50)).tolist()
+
+    correct = {
+        by: {op: mutants(0.6 if op in ("control", "SM-R") else 0.9) for op in OPERATORS} for by in OPERATORS
+    }
+    result = tmp_path / "robustness.json"
+    result.write_text(json.dumps({"correct": correct}))
+    assert [claim.holds for claim in robustness.claims(result)] == [True] * 3
+    correct["SM-R"]["SM-G-SO"] = mutants(0.5)
+    result.write_text(json.dumps({"correct": correct}))
+    assert [claim.holds for claim in robustness.claims(result)] == [True, True, False]
+
+
+def test_the_table_is_markdown():
+    claim = faster("1", "SM-R", {"control": spread(1, 9), "SM-R": spread(1, 9)}, 0.05)
+    header, _, row = table([claim]).splitlines()
+    assert header.count("|") == row.count("|") == 8
