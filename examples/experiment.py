@@ -40,6 +40,7 @@ class Experiment:
         max_evaluations: Budget of each.
         intensity: Sigma, or divergence for SM-R; None for the one of table S1.
         options: Further arguments of the operator.
+        removal: Whom a child replaces, see ``SteadyStateGA``.
     """
 
     domain: str
@@ -49,13 +50,14 @@ class Experiment:
     max_evaluations: int
     intensity: float | None = None
     options: tuple[tuple[str, Any], ...] = ()
+    removal: str = "same"
 
     def lockstep(self) -> Lockstep:
         """The replicates, before their first evaluation."""
         task = DOMAINS[self.domain]()
         table = TABLE_S2[self.domain]
         gas = [
-            SteadyStateGA(table.population_size, table.tournament_size, self.seed, run)
+            SteadyStateGA(table.population_size, table.tournament_size, self.seed, run, self.removal)
             for run in range(self.runs)
         ]
         return Lockstep(task.domain, self._operator(), gas, self.max_evaluations)
@@ -78,6 +80,7 @@ class Experiment:
             "max_evaluations": self.max_evaluations,
             "population_size": table.population_size,
             "tournament_size": table.tournament_size,
+            "removal": self.removal,
             "versions": versions(),
         }
 

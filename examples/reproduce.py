@@ -10,6 +10,7 @@ computed again (name another folder with --results to do so). ``claims`` only te
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import multiprocessing
 import sys
 from collections.abc import Callable
@@ -25,13 +26,15 @@ import robustness
 import toy_figure
 from claims import Claim, hard_maze_claims, parity_claims, solved_at, table
 from evaluation_speed import compare
+from open_choices import CHOICES
+from open_choices import table as choices_table
 from paper_settings import OPERATORS, TABLE_S2
 from replicates import Job, run_job
 from success_plot import plot_success
 
 DOMAINS = {"figure-1": "recurrent-parity", "figure-3": "breadcrumb-hard-maze"}
 CLAIMS = {"figure-1": parity_claims, "figure-3": hard_maze_claims}
-MARKS = ("<!-- claims: written by reproduce.py -->\n", "<!-- end of claims -->\n")
+MARKS = ("<!-- {}: written by reproduce.py -->\n", "<!-- end of {} -->\n")
 
 
 def success_figure(options: argparse.Namespace) -> None:
@@ -95,6 +98,16 @@ def grid_search(options: argparse.Namespace) -> None:
     if set(options.methods) == set(OPERATORS):
         intensity_grid.draw(folder, folder / "table-S1")
         print(intensity_grid.table(folder))
+
+
+def open_choices(options: argparse.Namespace) -> None:
+    """Choices that the paper leaves open, each against the same method of figure 1 or 3."""
+    jobs = []
+    for position, (name, choice) in enumerate(CHOICES.items()):
+        domain, runs = DOMAINS[choice.figure], TABLE_S2[DOMAINS[choice.figure]].runs
+        job = new_job(options, domain, choice.operator, f"{name}.json", position, runs, choice.intensity)
+        jobs.append(dataclasses.replace(job, options=choice.options, removal=choice.removal))
+    run_all(jobs, options.processes)
 
 
 def new_job(
@@ -165,10 +178,22 @@ def test_claims(options: argparse.Namespace) -> None:
     written = table(all_claims(options.results))
     print(written)
     readme = options.results / "README.md"
-    text = readme.read_text() if readme.exists() else "".join(MARKS)
-    before, _, rest = text.partition(MARKS[0])
-    _, _, after = rest.partition(MARKS[1])
-    readme.write_text(before + MARKS[0] + written + MARKS[1] + after)
+    fill_in(readme, "claims", written)
+    if (options.results / "choices").exists():
+        fill_in(readme, "choices", choices_table(options.results))
+    if (grid := options.results / "table-S1" / "table-S1.png").exists():
+        fill_in(readme, "intensities", intensity_grid.table(grid.parent))
+
+
+def fill_in(readme: Path, block: str, text: str) -> None:
+    """Put text between a README's marks of that block, which are appended where there are none."""
+    start, end = (mark.format(block) for mark in MARKS)
+    content = readme.read_text() if readme.exists() else ""
+    if start not in content:
+        content += start + end
+    before, _, rest = content.partition(start)
+    _, _, after = rest.partition(end)
+    readme.write_text(before + start + text + end + after)
 
 
 def redraw(options: argparse.Namespace) -> None:
@@ -178,6 +203,8 @@ def redraw(options: argparse.Namespace) -> None:
             draw_success(options.results, figure)
     if (toy_errors := options.results / "figure-S1" / "errors.json").exists():
         toy_figure.draw(toy_figure.load(toy_errors), toy_errors.with_name("figure-S1"))
+    if (mutants := options.results / "figure-S2" / "robustness.json").exists():
+        robustness.draw(mutants, mutants.with_name("figure-S2"))
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
@@ -186,6 +213,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "figure-S1": toy,
     "figure-S2": post_hoc_robustness,
     "table-S1": grid_search,
+    "choices": open_choices,
     "claims": redraw,
 }
 

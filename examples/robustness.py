@@ -27,6 +27,10 @@ from success_plot import COLOURS, save_figure
 
 MUTATIONS = 50  # of each solution by each operator
 HISTOGRAM = 1000  # mutations of one solution for figure S2a
+UNIT = "SM-G-SO, unit direction"  # as in the published code; figure 1 has the raw one of the text
+MUTATORS: dict[str, tuple[str, dict[str, Any]]] = {operator: (operator, {}) for operator in OPERATORS}
+MUTATORS[UNIT] = ("SM-G-SO", {"direction": "unit"})
+MUTATOR_COLOURS = COLOURS | {UNIT: "#86efac"}
 Correct = dict[str, dict[str, list[list[int]]]]  # evolved by -> mutated by -> solutions x mutations
 
 
@@ -50,12 +54,12 @@ def compute(solutions: Path, result: Path, seed: int, command: str) -> None:
         with np.load(solutions / f"{evolved_by}.npz") as file:
             genomes = file["genome"][file["solved"]]
         correct[evolved_by] = {
-            operator: [mutants(operator, genome, seed, n, MUTATIONS) for n, genome in enumerate(genomes)]
-            for operator in OPERATORS
+            mutator: [mutants(mutator, genome, seed, n, MUTATIONS) for n, genome in enumerate(genomes)]
+            for mutator in MUTATORS
         }
         if evolved_by == "control":
-            for operator in OPERATORS:
-                histogram[operator] = mutants(operator, genomes[0], seed, 0, HISTOGRAM)
+            for mutator in MUTATORS:
+                histogram[mutator] = mutants(mutator, genomes[0], seed, 0, HISTOGRAM)
     content = {
         "command": command,
         "settings": settings | {"versions": versions()},
@@ -66,10 +70,11 @@ def compute(solutions: Path, result: Path, seed: int, command: str) -> None:
     checkpoint.write_atomically(result, (json.dumps(content) + "\n").encode())
 
 
-def mutants(operator_name: str, genome: np.ndarray, seed: int, number: int, mutations: int) -> list[int]:
+def mutants(mutator: str, genome: np.ndarray, seed: int, number: int, mutations: int) -> list[int]:
     """How many of the sixteen strings each mutant (mutations,) of a solution still gets right."""
     network = ParityNetwork()
-    operator = make(operator_name, network, domain="recurrent-parity")
+    operator_name, options = MUTATORS[mutator]
+    operator = make(operator_name, network, domain="recurrent-parity", **options)
     noise = [stream(seed, number, mutation, Purpose.ROBUSTNESS) for mutation in range(mutations)]
     children = operator(np.repeat(genome[None], mutations, axis=0), experiences=STRINGS, generator=noise)
     return (probabilities_of_parity(network, children) > 0.5).sum(axis=1).tolist()
@@ -79,14 +84,15 @@ def draw(result: Path, stem: Path) -> None:
     """Draw S2a, correct answers of one solution's mutants, and S2b, the share kept by every solution's."""
     content = json.loads(result.read_text())
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.2), layout="constrained")
-    width = 0.8 / len(OPERATORS)
-    for n, operator in enumerate(OPERATORS):
-        counts = np.bincount(content["histogram"][operator], minlength=17)
-        left.bar(np.arange(17) + (n - 2) * width, counts, width, color=COLOURS[operator], label=operator)
-        kept = [_kept(content["correct"], evolved_by, operator) for evolved_by in OPERATORS]
-        x = np.arange(len(OPERATORS)) + (n - 2) * width
+    width = 0.8 / len(MUTATORS)  # of a bar
+    for n, mutator in enumerate(MUTATORS):
+        colour, shift = MUTATOR_COLOURS[mutator], (n - 2.5) * width
+        counts = np.bincount(content["histogram"][mutator], minlength=17)
+        left.bar(np.arange(17) + shift, counts, width, color=colour, label=mutator)
+        kept = [_kept(content["correct"], evolved_by, mutator) for evolved_by in OPERATORS]
+        x = np.arange(len(OPERATORS)) + shift
         spread = [1.96 * np.std(k, ddof=1) / np.sqrt(len(k)) for k in kept]
-        right.bar(x, [np.mean(k) for k in kept], width, yerr=spread, color=COLOURS[operator], capsize=2)
+        right.bar(x, [np.mean(k) for k in kept], width, yerr=spread, color=colour, capsize=2)
     left.set(xlabel="strings still correct", ylabel="mutants", title=f"{HISTOGRAM} mutants of one solution")
     left.legend(fontsize=8)
     right.set(ylim=(0.4, 1.02), ylabel="performance kept", title=f"{MUTATIONS} mutants of every solution")
@@ -98,7 +104,7 @@ def claims(result: Path) -> list[Claim]:
     """SM-G mutations keep more of a solution's performance than the control, whichever method evolved it."""
     correct = json.loads(result.read_text())["correct"]
     found = []
-    for operator in SM_G:
+    for operator in (*SM_G, UNIT):
         kept = {by: (_kept(correct, by, operator), _kept(correct, by, "control")) for by in OPERATORS}
         p = max(float(mannwhitneyu(ours, control).pvalue) for ours, control in kept.values())
         means = [f"{np.mean(ours):.3f} against {np.mean(control):.3f}" for ours, control in kept.values()]

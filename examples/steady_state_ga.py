@@ -2,7 +2,7 @@
 
 One step is ``parent = ga.ask()``, a mutation and an evaluation of your own, ``ga.tell(child)``:
 the best of a random tournament becomes the parent and the child takes the place of the worst of
-the same tournament, as in the published code.
+the same tournament.
 """
 
 from __future__ import annotations
@@ -41,11 +41,20 @@ class SteadyStateGA:
         tournament_size: Individuals drawn, without replacement, for each child.
         seed: Together with ``run`` decides every tournament.
         run: Number of this replicate.
+        removal: Whom a child replaces: the worst of its parent's "same" tournament, as in the published
+            code, or the worst of "another" one. The paper leaves it open.
     """
 
     def __init__(
-        self, population_size: int = 250, tournament_size: int = 5, seed: int = 0, run: int = 0
+        self,
+        population_size: int = 250,
+        tournament_size: int = 5,
+        seed: int = 0,
+        run: int = 0,
+        removal: str = "same",
     ) -> None:
+        if removal not in ("same", "another"):
+            raise ValueError(f"expected removal to be 'same' or 'another', got {removal!r}")
         if not 2 <= tournament_size <= population_size:
             raise ValueError(
                 f"expected a tournament of 2 to population_size={population_size} individuals, "
@@ -55,6 +64,7 @@ class SteadyStateGA:
         self.tournament_size = tournament_size
         self.seed = seed
         self.run = run
+        self.removal = removal
         self.population: list[Individual] = []
         self.evaluations = 0
         self.champion: Individual | None = None
@@ -68,10 +78,14 @@ class SteadyStateGA:
                 f"got {len(self.population)}"
             )
         chance = stream(self.seed, self.run, self.evaluations, Purpose.SELECTION)
-        entrants = chance.choice(self.population_size, self.tournament_size, replace=False)
-        ranked = sorted(entrants, key=lambda entrant: self.population[entrant].fitness)
-        self._replaced = ranked[0]
+        ranked = self._tournament(chance)
+        self._replaced = ranked[0] if self.removal == "same" else self._tournament(chance)[0]
         return self.population[ranked[-1]]
+
+    def _tournament(self, chance: np.random.Generator) -> list[int]:
+        """Random members of the population, worst first."""
+        entrants = chance.choice(self.population_size, self.tournament_size, replace=False)
+        return sorted(entrants, key=lambda entrant: self.population[entrant].fitness)
 
     def tell(self, child: Individual) -> None:
         """Count an evaluated individual and take it into the population."""

@@ -68,7 +68,21 @@ def test_a_solution_is_champion_whatever_its_fitness():
     assert ga.champion.solved
 
 
+def test_a_child_may_replace_the_worst_of_another_tournament():
+    ga = filled(size=100, tournament=5, removal="another")
+    parent = ga.ask()
+    ga.tell(individual(1000.0))
+    lost = set(range(100)) - {each.fitness for each in ga.population}
+    same = filled(size=100, tournament=5)
+    assert same.ask().fitness == parent.fitness
+    same.tell(individual(1000.0))
+    assert len(lost) == 1
+    assert lost != set(range(100)) - {each.fitness for each in same.population}
+
+
 def test_misuse_is_refused():
+    with pytest.raises(ValueError, match="expected removal to be 'same' or 'another', got 'none'"):
+        SteadyStateGA(removal="none")
     with pytest.raises(ValueError, match="tournament of 2 to population_size=3 individuals, got 5"):
         SteadyStateGA(3, 5)
     ga = SteadyStateGA(5, 2)
