@@ -1,6 +1,7 @@
 """safemaze/BreadcrumbHardMaze-v0: a robot with eleven sensors in the paper's deceptive maze."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from gymnasium import Space
@@ -49,13 +50,15 @@ class HardMazeLanes:
         self.num_lanes = check_count("num_envs", num_lanes)
         self.max_steps = check_count("max_steps", max_steps)
         self.frame_skip = check_count("frame_skip", frame_skip)
-        self.maze, self.reward, self.record_frames = maze, reward, record_frames
+        self.maze, self.record_frames = maze, record_frames
         self.observation_space: Space = Box(0.0, 1.0, (robot.NUM_SENSORS,), np.float32)
         self.action_space: Space = Box(0.0, 1.0, (2,), np.float32)
         self.state = np.zeros(self.num_lanes, dtype=robot.LANE)
         self._fitness = -path_distance(maze)
         self._check_start(np.asarray(maze.start))
         self._walls = robot.wall_table(np.asarray(maze.walls))
+        self._goal_x, self._goal_y = maze.goal
+        self._final = reward == "final"
         decisions = -(-self.max_steps // self.frame_skip)
         self._trails = np.zeros((self.num_lanes, decisions + 1, 2), np.float32) if keep_trails else None
         recorded = self.frame_skip if record_frames else 1
@@ -68,14 +71,16 @@ class HardMazeLanes:
         """
         start = per_lane("start", options.get("start", self.maze.start), (2,), self.num_lanes)
         heading = per_lane("heading", options.get("heading", self.maze.heading), (), self.num_lanes)
-        self._check_start(start[mask])
+        if "start" in options:
+            self._check_start(start[mask])
         if not ((heading >= 0) & (heading <= 360)).all():
             raise ValueError(f"expected headings in [0, 360] degrees, got {options['heading']!r}")
         fresh = np.zeros(self.num_lanes, dtype=robot.LANE)
         fresh["position"], fresh["heading"] = start, heading
         self.state[mask] = fresh[mask]
-        self._run(np.zeros((self.num_lanes, 2), np.float32), mask, 0, self._frames[:, :1])
-        self._frames[mask] = self._frames[mask, :1]
+        first = np.zeros((self.num_lanes, 1, robot.NUM_SENSORS), dtype=np.float32)
+        self._run(np.zeros((self.num_lanes, 2), np.float32), mask, 0, first)
+        self._frames[mask] = first[mask]
         self._extend_trails()
 
     def step(self, actions: NDArray, active: Mask) -> StepResult:
@@ -99,6 +104,19 @@ class HardMazeLanes:
         }
         if self.record_frames:
             info["frames"] = self._frames.copy()
+        return info
+
+    def info_of(self, lane: int) -> dict[str, Any]:
+        """Return the info of one robot, cheaper than taking it from `info`."""
+        place, _, _, _, steps, _, solved, fitness = self.state.item(lane)
+        info = {
+            "fitness": fitness,
+            "solved": solved,
+            "behavior": np.array(place, dtype=np.float32),
+            "steps": steps,
+        }
+        if self.record_frames:
+            info["frames"] = self._frames[lane].copy()
         return info
 
     def draw(self, lane: int) -> NDArray[np.uint8]:
@@ -138,9 +156,10 @@ class HardMazeLanes:
             actions,
             frame_skip,
             self.max_steps,
-            self.reward == "final",
+            self._final,
             self._walls,
-            *self.maze.goal,
+            self._goal_x,
+            self._goal_y,
             self._fitness,
             frames,
             rewards,
@@ -223,6 +242,9 @@ class BreadcrumbHardMazeEnv(LaneEnv):
         trails = render_mode is not None
         lanes = HardMazeLanes(1, chosen, max_steps, frame_skip, reward, record_frames, trails)
         super().__init__(lanes, render_mode)
+
+    def _info(self) -> dict[str, Any]:
+        return self.lanes.info_of(0)  # type: ignore[attr-defined]
 
 
 class BreadcrumbHardMazeVectorEnv(LaneVectorEnv):

@@ -95,6 +95,7 @@ class LaneEnv(gym.Env):
         self.render_mode = render_mode
         self.observation_space = lanes.observation_space
         self.action_space = lanes.action_space
+        self._action_shape = lanes.action_space.shape
         self._window = Window()
         self._all = np.ones(1, dtype=np.bool_)
         self._running = False
@@ -131,7 +132,7 @@ class LaneEnv(gym.Env):
         """
         if not self._running:
             raise ResetNeeded("this episode is over or was never started: call reset() first")
-        actions = check_actions(action, self.action_space, self.action_space.shape)[np.newaxis]
+        actions = check_actions(action, self.action_space, self._action_shape)[np.newaxis]
         observations, rewards, terminated, truncated = self.lanes.step(actions, self._all)
         over, cut = terminated.item(), truncated.item()
         self._running = not (over or cut)
@@ -188,7 +189,6 @@ class LaneVectorEnv(VectorEnv):
         self._generators: list[np.random.Generator | None] = [None] * self.num_envs
         self._seeds: list[int | None] = [None] * self.num_envs
         self._all = np.ones(self.num_envs, dtype=np.bool_)
-        self._all.flags.writeable = False
         self._finished: Mask | None = None  # lanes whose episode is over, None when there are none
         self._started = False
 
@@ -321,7 +321,7 @@ class LaneVectorEnv(VectorEnv):
 
 
 def check_actions(actions: Any, space: gym.Space, shape: tuple[int, ...] | None) -> NDArray:
-    """Return `actions` as an array of the space's dtype, or say what is wrong with them.
+    """Return `actions` as a fresh contiguous array of the space's dtype, or say what is wrong with them.
 
     Args:
         actions: one action, or one per lane.
@@ -336,7 +336,7 @@ def check_actions(actions: Any, space: gym.Space, shape: tuple[int, ...] | None)
     if array.shape != shape:
         raise ValueError(f"expected actions of shape {shape}, got {array.shape}")
     if not isinstance(space, gym.spaces.Discrete):
-        return np.asarray(array, dtype=space.dtype)
+        return np.array(array, dtype=space.dtype, order="C")
     if array.dtype.kind not in "iu":
         raise ValueError(
             f"expected integer actions in [{space.start}, {space.start + space.n}), got {actions!r}"
@@ -346,7 +346,7 @@ def check_actions(actions: Any, space: gym.Space, shape: tuple[int, ...] | None)
         raise ValueError(
             f"expected actions in [{space.start}, {space.start + space.n}), got {array[outside][0]}"
         )
-    return array.astype(space.dtype, copy=False)
+    return array.astype(space.dtype, order="C")
 
 
 def _known_options(options: Options | None, known: tuple[str, ...]) -> Options:

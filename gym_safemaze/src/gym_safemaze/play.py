@@ -32,7 +32,7 @@ class Controls:
     def action(self, keys: Sequence[str]) -> Any:
         """Return the action of the keys that are down, or None if there is nothing to do yet.
 
-        The actions of several keys add up where they can (a robot turns and drives), else the last key counts.
+        The actions of several keys add up where they can (a robot turns and drives), else the last counts.
         """
         known = [self.actions[key] for key in keys if key in self.actions]
         if isinstance(self.idle, tuple):

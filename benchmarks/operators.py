@@ -1,0 +1,393 @@
+"""Time and memory of the mutation operators, against the way the published code computes them.
+
+    python benchmarks/operators.py time [--nets maze parity ...]     # adds to operators.json
+    python benchmarks/operators.py memory [--nets ...]
+    python benchmarks/operators.py scaling [--device cuda]           # one parent of 1e4 .. 1e8 weights
+    python benchmarks/operators.py population [--device cuda]        # 1 .. 1000 parents
+    python benchmarks/operators.py table                             # operators.json as Markdown
+
+Both ways are timed in turns in one process with one torch thread, by the processor time they take, so
+that a busy machine slows both alike; figures are medians. Peak memory is that of a fresh process
+above what it had before the mutation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import published_method
+import torch
+from torch import Tensor, nn
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+
+from networks import ParityNetwork, hard_maze_network, large_scale_network
+from safe_mutation import FlatNetwork, make
+from safe_mutation.mutation import Mutation
+
+RESULTS = Path(__file__).with_name("operators.json")
+OPERATORS = ("SM-G-SUM", "SM-G-ABS", "SM-G-SO", "SM-R")
+INTENSITY = {"SM-G-SUM": 0.1, "SM-G-ABS": 0.005, "SM-G-SO": 0.01, "SM-R": 0.005}
+SECONDS_PER_CASE = 20.0
+
+
+class Residual(nn.Module):
+    """The paper's large-scale networks as a module; without skips its hard-maze network."""
+
+    def __init__(self, widths: list[int], activation: Callable[[Tensor], Tensor], skip_every: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        self.activation, self.skip_every = activation, skip_every
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (I, 11) to (I, 2)."""
+        *hidden, last = self.layers
+        saved = x
+        for depth, layer in enumerate(hidden):
+            x = self.activation(layer(x))
+            if self.skip_every and depth % self.skip_every == 0:
+                x = saved = x + saved if depth else x
+        return torch.sigmoid(last(x))
+
+
+class Parity(nn.Module):
+    """Two RNN cells of 20 and two outputs after the last bit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell1, self.cell2, self.head = nn.RNNCell(1, 20), nn.RNNCell(20, 20), nn.Linear(20, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map bits (I, T, 1) to (I, 2)."""
+        a = b = x.new_zeros(len(x), 20)
+        for bit in x.unbind(1):
+            a = self.cell1(bit, a)
+            b = self.cell2(a, b)
+        return torch.softmax(self.head(b), 1)
+
+
+class ConvLSTM(nn.Module):
+    """The paper's network for the topdown maze, 25,805 weights, over whole episodes of pictures."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        convolutions = [nn.Conv2d(1, 12, 5, stride=2), nn.Conv2d(12, 12, 5, stride=2)]
+        convolutions += [nn.Conv2d(12, 12, 3, padding=1) for _ in range(12)]
+        self.convolutions = nn.ModuleList(convolutions)
+        self.lstm, self.head = nn.LSTM(12, 20, num_layers=2, batch_first=True), nn.Linear(20, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map episodes (I, T, 1, 64, 64) to outputs at each step (I, T, 5)."""
+        features = x.flatten(0, 1)
+        for convolution in self.convolutions:
+            features = torch.selu(convolution(features))
+        states, _ = self.lstm(features.mean((2, 3)).unflatten(0, x.shape[:2]))
+        return torch.sigmoid(self.head(states))
+
+
+@dataclass(frozen=True)
+class Net:
+    """A network twice: as the published code has it and as ours; and the shape of its experiences."""
+
+    module: Callable[[], nn.Module]
+    ours: Callable[[nn.Module], Any]
+    experiences: tuple[int, ...]
+    parents: tuple[int, ...] = (1, 20, 100, 250)
+
+
+def residual(depth: int, width: int) -> Callable[[], nn.Module]:
+    """A module of the large-scale study."""
+    return lambda: Residual([11] + (depth + 1) * [width] + [2], torch.tanh, 4)
+
+
+NETS = {
+    "maze": Net(
+        lambda: Residual([11] + 17 * [8] + [2], torch.selu, 0), lambda _: hard_maze_network(), (100, 11)
+    ),
+    "32 x 125": Net(residual(32, 125), lambda _: large_scale_network(32, 125), (100, 11), (1, 20, 100)),
+    "64 x 125": Net(residual(64, 125), lambda _: large_scale_network(64, 125), (100, 11), (1, 20, 100)),
+    "101 x 48": Net(residual(101, 48), lambda _: large_scale_network(101, 48), (100, 11), (1, 20, 100)),
+    "parity RNN": Net(Parity, lambda _: ParityNetwork(), (16, 4, 1)),
+    "conv-LSTM": Net(ConvLSTM, FlatNetwork, (1, 40, 1, 64, 64), (1, 4)),
+}
+
+
+class Case:
+    """One operator on one network: a child of the published method, or N children of ours, at a call."""
+
+    def __init__(self, net: str, operator: str) -> None:
+        torch.manual_seed(0)
+        self.module, self.operator = NETS[net].module(), operator
+        flat = torch.cat([p.detach().reshape(-1) for p in self.module.parameters()]).numpy()
+        self.network = NETS[net].ours(self.module)
+        if self.network.num_params != len(flat):
+            raise AssertionError(f"{net}: {self.network.num_params} weights here, {len(flat)} there")
+        rng = np.random.default_rng(0)
+        most = max(NETS[net].parents)
+        self.parents = flat + 0.05 * rng.standard_normal((most, len(flat)), dtype=np.float32)
+        self.experiences = torch.from_numpy(rng.random(NETS[net].experiences, dtype=np.float32))
+        self.op: Mutation = make(operator, self.network, intensity=INTENSITY[operator])
+        self.rng = rng
+
+    def published(self) -> Any:
+        """One child."""
+        delta = np.float32(0.05) * self.rng.standard_normal(self.parents.shape[1], dtype=np.float32)
+        arguments = self.module, self.parents[0], self.experiences, delta
+        if self.operator == "SM-R":
+            return published_method.rescale(*arguments, INTENSITY["SM-R"])
+        return published_method.mutate(self.operator, *arguments)
+
+    def ours(self, number: int) -> Any:
+        """As many children, of as many parents."""
+        seed = int(self.rng.integers(2**31))
+        return self.op(
+            self.parents[:number],
+            experiences=self.experiences,
+            generator=seed,
+            return_info=self.operator == "SM-R",
+        )
+
+    def check(self) -> None:
+        """Both ways must agree on the sensitivity before they are compared for speed."""
+        if self.operator not in ("SM-G-SUM", "SM-G-ABS"):
+            return
+        compute = (
+            published_method.sum_sensitivity
+            if self.operator == "SM-G-SUM"
+            else published_method.abs_sensitivity
+        )
+        expected = compute(self.module, self.parents[0], self.experiences)
+        found = self.op.sensitivity(self.parents[0], experiences=self.experiences)  # type: ignore[attr-defined]
+        worst = np.abs(found - expected).max() / expected.max()
+        if worst > 1e-3:
+            raise AssertionError(f"sensitivities differ by {worst:.1e}")
+
+
+def processor_seconds(function: Callable[[], Any]) -> float:
+    """Processor time of a call; short ones are repeated, the caches being warm."""
+    start = time.process_time()
+    function()
+    once = time.process_time() - start
+    if once > 0.05:
+        return once
+    start = time.process_time()
+    for _ in range(5):
+        function()
+    return (time.process_time() - start) / 5
+
+
+def measure_time(net: str, operator: str) -> dict[str, Any]:
+    """Milliseconds per child of both ways, measured in turns."""
+    case = Case(net, operator)
+    case.check()
+    case.ours(NETS[net].parents[-1])  # the first calls of a network find out how it can be differentiated
+    turns = {"published": case.published} | {str(n): partial(case.ours, n) for n in NETS[net].parents}
+    seconds: dict[str, list[float]] = {name: [] for name in turns}
+    started = time.process_time()
+    repetitions = 0
+    while repetitions < 15 and (repetitions < 3 or time.process_time() - started < SECONDS_PER_CASE):
+        for name in turns if repetitions % 2 else reversed(turns):
+            seconds[name].append(processor_seconds(turns[name]))
+        repetitions += 1
+    result = {
+        "published_ms": 1e3 * statistics.median(seconds["published"]),
+        "ours_ms": {str(n): 1e3 * statistics.median(seconds[str(n)]) / n for n in NETS[net].parents},
+        "repetitions": repetitions,
+    }
+    if operator == "SM-R":
+        reports = [case.ours(1)[1] for _ in range(20)]
+        result["forward_passes"] = statistics.median(info.forward_passes for info in reports)
+        result["most_forward_passes"] = max(info.forward_passes for info in reports)
+        result["converged"] = sum(info.status == ["converged"] for info in reports) / len(reports)
+    return result
+
+
+def peak_memory(*arguments: str) -> float:
+    """Peak memory in MB that one call adds in a fresh process; see ``once``."""
+    command = [sys.executable, __file__, "once", *arguments]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def once(net: str, operator: str, number: str) -> None:
+    """Print the peak memory in MB of one call for so many parents, or of the published way for 0."""
+    case = Case(net, operator)
+    with PeakMemory() as peak:
+        case.ours(int(number)) if int(number) else case.published()
+    print(peak.megabytes)
+
+
+class PeakMemory:
+    """The most memory that was resident during a block above what was before, on Linux."""
+
+    megabytes = 0.0
+
+    def __enter__(self) -> PeakMemory:
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak
+        self._before = self._kilobytes("VmRSS")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.megabytes = (self._kilobytes("VmHWM") - self._before) / 1024
+
+    @staticmethod
+    def _kilobytes(name: str) -> int:
+        line = next(x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith(name))
+        return int(line.split()[1])
+
+
+def wide_network(weights: int) -> FlatNetwork:
+    """64 inputs, one hidden layer as wide as so many weights make it, 4 outputs."""
+    hidden = max(1, (weights - 4) // (64 + 1 + 4))
+    return FlatNetwork(nn.Sequential(nn.Linear(64, hidden), nn.Tanh(), nn.Linear(hidden, 4)))
+
+
+def measure_scaling(weights: int, device: str) -> dict[str, float]:
+    """Milliseconds and peak MB of each operator for one parent of so many weights and 100 experiences."""
+    network = wide_network(weights)
+    parent = network.flatten().to(device)
+    experiences = torch.rand(100, 64, generator=torch.Generator().manual_seed(0)).to(device)
+    generator = torch.Generator(device).manual_seed(0)
+    result: dict[str, float] = {"weights": network.num_params}
+    for operator in ("control", *OPERATORS):
+        op = make(operator, network, intensity=INTENSITY.get(operator, 0.05))
+        seconds = []
+        with PeakMemory() as peak:
+            for _ in range(4 if weights <= 1e7 else 2):
+                start = time.perf_counter() if device == "cuda" else time.process_time()
+                op(parent, experiences=experiences, generator=generator, return_info=operator == "SM-R")
+                if device == "cuda":
+                    torch.cuda.synchronize()
+                seconds.append((time.perf_counter() if device == "cuda" else time.process_time()) - start)
+        megabytes = peak.megabytes
+        if device == "cuda":
+            megabytes = torch.cuda.max_memory_allocated() / 2**20
+            torch.cuda.reset_peak_memory_stats()
+        result |= {f"{operator} ms": 1e3 * min(seconds[1:]), f"{operator} MB": megabytes}
+    return result
+
+
+def measure_population(number: int, device: str) -> dict[str, float]:
+    """Milliseconds per child of so many maze networks."""
+    network = hard_maze_network()
+    rng = np.random.default_rng(0)
+    parents = torch.from_numpy(network.initial_genomes(number, rng)).to(device)
+    experiences = torch.from_numpy(rng.random((100, 11), dtype=np.float32)).to(device)
+    result: dict[str, float] = {"parents": number}
+    for operator in OPERATORS:
+        op = make(operator, network, intensity=INTENSITY[operator])
+        seconds = []
+        for seed in range(8):
+            start = time.perf_counter() if device == "cuda" else time.process_time()
+            op(parents, experiences=experiences, generator=seed, return_info=operator == "SM-R")
+            if device == "cuda":
+                torch.cuda.synchronize()
+            seconds.append((time.perf_counter() if device == "cuda" else time.process_time()) - start)
+        result[operator] = 1e3 * statistics.median(seconds[1:]) / number
+    return result
+
+
+def load() -> dict[str, Any]:
+    """The results so far."""
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+
+
+def save(section: str, key: str, value: Any) -> None:
+    """Add one result."""
+    results = load()
+    results["machine"] = {
+        "processor": platform.processor() or platform.machine(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "threads": 1,
+    }
+    results.setdefault(section, {})[key] = value
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def tables(results: dict[str, Any]) -> str:
+    """All results as Markdown."""
+    lines = [
+        "| network | operator | published | N = 1 | N = 20 | N = 100 | N = 250 | peak MB |",
+        "|---" * 8 + "|",
+    ]
+    for key, row in results.get("time", {}).items():
+        net, operator = key.split(": ")
+        cells = []
+        for n in ("1", "20", "100", "250"):
+            ms = row["ours_ms"].get(n)
+            cells.append("" if ms is None else f"{ms:.3g} ms ({_ratio(row['published_ms'] / ms)})")
+        memory = results.get("memory", {}).get(key, {})
+        megabytes = f"{memory['1']:.0f} (published {memory['0']:.0f})" if memory else ""
+        lines.append(
+            f"| {net} | {operator} | {row['published_ms']:.3g} ms | {' | '.join(cells)} | {megabytes} |"
+        )
+    for name, title in (("scaling cpu", "weights"), ("scaling cuda", "weights, GPU")):
+        rows = results.get(name)
+        if rows:
+            lines += ["", f"| {title} | control | {' | '.join(OPERATORS)} |", "|---" * 6 + "|"]
+        for row in (rows or {}).values():
+            cells = [f"{row[f'{op} ms']:.3g} ms, {row[f'{op} MB']:.0f} MB" for op in ("control", *OPERATORS)]
+            lines.append(f"| {row['weights']:,} | {' | '.join(cells)} |")
+    for name, title in (("population cpu", "parents"), ("population cuda", "parents, GPU")):
+        rows = results.get(name)
+        if rows:
+            lines += ["", f"| {title} | {' | '.join(OPERATORS)} |", "|---" * 5 + "|"]
+        for row in (rows or {}).values():
+            lines.append(f"| {row['parents']} | {' | '.join(f'{row[op]:.3g} ms' for op in OPERATORS)} |")
+    return "\n".join(lines)
+
+
+def _ratio(value: float) -> str:
+    return f"{value:,.0f}x" if value >= 10 else f"{value:.1f}x"
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("what", choices=["time", "memory", "scaling", "population", "table", "once"])
+    parser.add_argument("arguments", nargs="*", help=argparse.SUPPRESS)
+    parser.add_argument("--nets", nargs="+", choices=list(NETS), default=list(NETS))
+    parser.add_argument("--operators", nargs="+", choices=OPERATORS, default=list(OPERATORS))
+    parser.add_argument("--sizes", nargs="+", type=float, help="weights for scaling, parents for population")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if options.what == "once":
+        once(*options.arguments)
+    elif options.what == "table":
+        print(tables(load()))
+    elif options.what == "scaling":
+        sizes = options.sizes or [1e4, 1e5, 1e6, 1e7, 1e8] + ([1e9] if options.device == "cuda" else [])
+        for size in sizes:
+            save(f"scaling {options.device}", f"{size:g}", measure_scaling(int(size), options.device))
+    elif options.what == "population":
+        for size in options.sizes or [1, 20, 100, 250, 1000]:
+            save(f"population {options.device}", f"{size:g}", measure_population(int(size), options.device))
+    else:
+        for net in options.nets:
+            for operator in options.operators:
+                if options.what == "time":
+                    result = measure_time(net, operator)
+                else:
+                    numbers = (0, *NETS[net].parents)
+                    result = {str(n): peak_memory(net, operator, str(n)) for n in numbers}
+                print(net, operator, json.dumps(result), flush=True)
+                save(options.what, f"{net}: {operator}", result)
+
+
+if __name__ == "__main__":
+    main()
