@@ -94,6 +94,7 @@ def draw(result: Path, stem: Path) -> None:
         spread = [1.96 * np.std(k, ddof=1) / np.sqrt(len(k)) for k in kept]
         right.bar(x, [np.mean(k) for k in kept], width, yerr=spread, color=colour, capsize=2)
     left.set(xlabel="strings still correct", ylabel="mutants", title=f"{HISTOGRAM} mutants of one solution")
+    left.set_xticks(range(0, 17, 2))
     left.legend(fontsize=8)
     right.set(ylim=(0.4, 1.02), ylabel="performance kept", title=f"{MUTATIONS} mutants of every solution")
     right.set_xticks(np.arange(len(OPERATORS)), [f"evolved by\n{name}" for name in OPERATORS])

@@ -1,0 +1,34 @@
+"""What the README shows works as shown."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+PROGRAMS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+LINKS = [
+    (page, target)
+    for page in ("README.md", "examples/README.md", "examples/results/README.md")
+    for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text())
+    if not target.startswith("http")
+]
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.splitlines()[-1][:40])
+def test_programs_run(program):
+    exec(compile(program, "README.md", "exec"), {})
+
+
+def test_the_operator_example_gives_new_children():
+    names = {}
+    exec(compile(PROGRAMS[0], "README.md", "exec"), names)
+    assert names["child"].shape == names["parent"].shape == (226,)
+    assert names["children"].shape == (50, 226)
+    assert (names["children"] != names["parent"]).any(axis=1).all()
+
+
+@pytest.mark.parametrize(("page", "target"), LINKS)
+def test_links_and_pictures_exist(page, target):
+    assert ((ROOT / page).parent / target).exists()
