@@ -97,6 +97,16 @@ def behind_numpy_indices(params: Tensor, x: Tensor) -> Tensor:
     return x @ params[:, torch.tensor([0, 2, 4])][:, :, None]
 
 
+def copied_by_reshape(params: Tensor, x: Tensor) -> Tensor:
+    """A reshape that cannot be a view."""
+    return x @ weight(params).mT.reshape(len(params), -1).unflatten(1, (IN, OUT))
+
+
+def weighted_summand(params: Tensor, x: Tensor) -> Tensor:
+    first, second = params.split([4, 2], dim=1)
+    return torch.baddbmm(second[:, None], x[:, :, :2], first.view(-1, 2, 2), beta=0.5, alpha=2)
+
+
 class Plain(torch.autograd.Function):
     """x @ w with its own backward pass, of which a watcher of torch calls sees nothing."""
 
@@ -129,7 +139,7 @@ EXACT = [once, once_feature_major, with_added_activation]
 MISLEADING = [
     twice, overlapping, scaled, normalised, by_einsum, elementwise, sequences_as_rows, rows_from_features,
     shared_bias, repeated, concatenated, half_detached, behind_numpy_indices, behind_autograd_function,
-    one_after_the_other, outputs_over_time, coupled,
+    one_after_the_other, outputs_over_time, coupled, copied_by_reshape, weighted_summand,
 ]  # fmt: skip
 
 

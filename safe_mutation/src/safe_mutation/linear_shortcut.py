@@ -13,7 +13,7 @@ first result for a network is compared with true per-experience gradients.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -24,12 +24,12 @@ from torch.overrides import TorchFunctionMode
 from safe_mutation.experiences import Experiences, count, leaves, map_leaves, take
 from safe_mutation.network import BUDGET, Network, run
 
-# Calls that only look at a weight from another angle; what they return is followed further.
-VIEWS = {
-    "__get__", "__getitem__", "chunk", "flatten", "movedim", "narrow", "permute", "reshape", "select",
-    "split", "split_with_sizes", "squeeze", "swapaxes", "t", "transpose", "unbind", "unflatten",
-    "unsqueeze", "view",
+# Calls that return a view of the same memory, whoever they are called on. What is done with it is seen later.
+ALWAYS_VIEWS = {
+    "__get__", "chunk", "movedim", "narrow", "permute", "select", "split", "split_with_sizes", "squeeze",
+    "swapaxes", "t", "transpose", "unbind", "unflatten", "unsqueeze", "view",
 }  # fmt: skip
+SOMETIMES_VIEWS = {"__getitem__", "flatten", "reshape"}
 PRODUCTS = {"matmul", "__matmul__", "bmm", "mm"}
 SUMS = {"add", "__add__", "__radd__"}
 
@@ -73,6 +73,7 @@ class LayerWatch(TorchFunctionMode):
         self._parents, self._length = params.shape
         self._experiences = experiences
         self._used: list[tuple[int, int]] = []
+        self._end = 0  # of the last weight used so far
 
     def __torch_function__(
         self,
@@ -83,9 +84,9 @@ class LayerWatch(TorchFunctionMode):
     ) -> Any:
         """Pass a call on, replace it, or refuse it."""
         kwargs = kwargs or {}
-        if not any(self._watched(value) for value in _tensors(args, kwargs)):
-            return func(*args, **kwargs)
         name = getattr(func, "__name__", "")
+        if name in ALWAYS_VIEWS or not (self._touched(args) or (kwargs and self._touched(kwargs.values()))):
+            return func(*args, **kwargs)
         if func is functional.linear:
             return self._linear(*args, **kwargs)
         if name == "baddbmm" or name == "addmm":
@@ -95,8 +96,7 @@ class LayerWatch(TorchFunctionMode):
         if name in SUMS and not kwargs and len(args) == 2:
             return self._shift(*args)
         result = func(*args, **kwargs)
-        returned = _tensors((result,), {})
-        if returned and not (name in VIEWS and all(self._watched(value) for value in returned)):
+        if not self._only_views(result, name in SOMETIMES_VIEWS):
             raise Unsuitable(f"a weight is used in {name}")
         return result
 
@@ -115,18 +115,17 @@ class LayerWatch(TorchFunctionMode):
             return self._shift(left @ right, bias)
         weight, data = (left, right) if weight_first else (right, left)
         axis = -1 if weight_first else -2
-        if data.shape[axis] != self._experiences:
+        if data.shape[axis] != self._experiences or data.shape[:-2] != weight.shape[:-2]:
             raise Unsuitable("a layer has other rows than experiences")
         self._use(weight)
         if bias is None or not self._watched(bias):
-            product: Tensor = _Affine.apply(weight, data, None, weight_first)
+            product = _affine(weight, data, None, weight_first)
             return product if bias is None else product + bias
         bias = bias[(None,) * (data.ndim - bias.ndim)]
         if bias.shape[axis] != 1 or bias.shape[-3 - axis] != weight.shape[-3 - axis]:
             raise Unsuitable("a bias is not shared by the experiences alone")
         self._use(bias)
-        affine: Tensor = _Affine.apply(weight, data, bias, weight_first)
-        return affine
+        return _affine(weight, data, bias, weight_first)
 
     def _shift(self, left: Any, right: Any) -> Tensor:
         if self._watched(left) == self._watched(right):
@@ -144,8 +143,22 @@ class LayerWatch(TorchFunctionMode):
         if data.ndim > 3 or differing != shared:
             raise Unsuitable("a bias is not shared by the experiences alone")
         self._use(bias)
-        shifted: Tensor = _Shift.apply(data, widened, shared[0])
-        return shifted
+        return _shift(data, widened, shared[0])
+
+    def _touched(self, values: Iterable[Any]) -> bool:
+        for value in values:
+            if isinstance(value, Tensor):
+                if self._watched(value):
+                    return True
+            elif isinstance(value, (list, tuple)) and self._touched(value):
+                return True
+        return False
+
+    def _only_views(self, result: Any, viewing: bool) -> bool:
+        """Whether what a call returned are views of weights, or no tensors at all."""
+        if isinstance(result, (list, tuple)):
+            return all(self._only_views(value, viewing) for value in result)
+        return not isinstance(result, Tensor) or (viewing and self._watched(result))
 
     def _watched(self, value: Any) -> bool:
         return isinstance(value, Tensor) and _unwrap(value).untyped_storage().data_ptr() == self._storage
@@ -164,40 +177,37 @@ class LayerWatch(TorchFunctionMode):
             if stride != length:
                 raise Unsuitable("a view skips or repeats weights")
             length *= int(extent)
-        if start + length > self._length or any(
-            start < end and begin < start + length for begin, end in self._used
-        ):
+        end = start + length
+        overlaps = start < self._end and any(start < e and b < end for b, e in self._used)
+        if end > self._length or overlaps:
             raise Unsuitable("a weight is used twice")
-        self._used.append((start, start + length))
+        self._used.append((start, end))
+        self._end = max(self._end, end)
+
+
+def _affine(weight: Tensor, data: Tensor, bias: Tensor | None, weight_first: bool) -> Tensor:
+    function = _MappedAffine if torch._C._functorch.is_batchedtensor(weight) else _Affine
+    outputs: Tensor = function.apply(weight, data, bias, weight_first)
+    return outputs
+
+
+def _shift(data: Tensor, bias: Tensor, axis: int) -> Tensor:
+    function = _MappedShift if torch._C._functorch.is_batchedtensor(bias) else _Shift
+    outputs: Tensor = function.apply(data, bias, axis)
+    return outputs
 
 
 class _Affine(torch.autograd.Function):
     """Left @ right + bias, whose gradients for weight and bias sum absolute values over experiences."""
 
     @staticmethod
-    def forward(weight: Tensor, data: Tensor, bias: Tensor | None, weight_first: bool) -> Tensor:
+    def forward(ctx: Any, weight: Tensor, data: Tensor, bias: Tensor | None, weight_first: bool) -> Tensor:
+        ctx.save_for_backward(weight, data)
+        ctx.weight_first = weight_first
         left, right = (weight, data) if weight_first else (data, weight)
         if bias is None:
             return left @ right
         return torch.baddbmm(bias, left, right) if data.ndim == 3 else torch.addmm(bias, left, right)
-
-    @staticmethod
-    def vmap(
-        info: Any,
-        in_dims: tuple[Any, ...],
-        weight: Tensor,
-        data: Tensor,
-        bias: Tensor | None,
-        weight_first: bool,
-    ) -> tuple[Tensor, int]:
-        weight, data = _lanes(weight, in_dims[0], info), _lanes(data, in_dims[1], info)
-        bias = None if bias is None else _lanes(bias, in_dims[2], info)
-        return _Affine.apply(weight, data, bias, weight_first), 0
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None, bool], output: Tensor) -> None:
-        weight, data, _, ctx.weight_first = inputs
-        ctx.save_for_backward(weight, data)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, None]:
@@ -219,37 +229,58 @@ class _Shift(torch.autograd.Function):
     """Data + bias, the bias being the same for all experiences along an axis."""
 
     @staticmethod
-    def forward(data: Tensor, bias: Tensor, axis: int) -> Tensor:
+    def forward(ctx: Any, data: Tensor, bias: Tensor, axis: int) -> Tensor:
+        ctx.axis = axis
         return data + bias
-
-    @staticmethod
-    def vmap(
-        info: Any, in_dims: tuple[Any, ...], data: Tensor, bias: Tensor, axis: int
-    ) -> tuple[Tensor, int]:
-        return _Shift.apply(_lanes(data, in_dims[0], info), _lanes(bias, in_dims[1], info), axis), 0
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, int], output: Tensor) -> None:
-        ctx.axis = inputs[2]
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         return gradient, gradient.abs().sum(ctx.axis, keepdim=True), None
 
 
+class _MappedAffine(torch.autograd.Function):
+    """What vmap calls in place of _Affine: the same for all lanes at once."""
+
+    @staticmethod
+    def vmap(
+        info: Any,
+        axes: tuple[Any, ...],
+        weight: Tensor,
+        data: Tensor,
+        bias: Tensor | None,
+        weight_first: bool,
+    ) -> tuple[Tensor, int]:
+        weight, data = _lanes(weight, axes[0], info), _lanes(data, axes[1], info)
+        return _affine(weight, data, None if bias is None else _lanes(bias, axes[2], info), weight_first), 0
+
+    @staticmethod
+    def forward(weight: Tensor, data: Tensor, bias: Tensor | None, weight_first: bool) -> Tensor:
+        raise NotImplementedError("only called by vmap")
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        """Nothing: the lanes' own function keeps what it needs."""
+
+
+class _MappedShift(torch.autograd.Function):
+    """What vmap calls in place of _Shift."""
+
+    @staticmethod
+    def vmap(info: Any, axes: tuple[Any, ...], data: Tensor, bias: Tensor, axis: int) -> tuple[Tensor, int]:
+        return _shift(_lanes(data, axes[0], info), _lanes(bias, axes[1], info), axis), 0
+
+    @staticmethod
+    def forward(data: Tensor, bias: Tensor, axis: int) -> Tensor:
+        raise NotImplementedError("only called by vmap")
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        """Nothing: the lanes' own function keeps what it needs."""
+
+
 def _lanes(value: Tensor, axis: int | None, info: Any) -> Tensor:
     """A tensor that vmap has taken apart, with the lanes as its first axis."""
     return value.expand(info.batch_size, *value.shape) if axis is None else value.movedim(axis, 0)
-
-
-def _tensors(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
-    found = []
-    for value in (*args, *kwargs.values()):
-        if isinstance(value, Tensor):
-            found.append(value)
-        elif isinstance(value, (list, tuple)):
-            found += _tensors(tuple(value), {})
-    return found
 
 
 def _unwrap(value: Tensor) -> Tensor:

@@ -9,11 +9,16 @@ is one row; either way gradients go back through the whole sequence.
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+
 import torch
 from torch import Tensor
 
 from safe_mutation import linear_shortcut, per_experience
-from safe_mutation.experiences import Experiences, take
+from safe_mutation.experiences import Experiences, count, map_leaves, take
+from safe_mutation.flat_network import FlatNetwork
 from safe_mutation.network import Network, chunks, differentiable, run
 from safe_mutation.tangent import tangent
 
@@ -29,13 +34,13 @@ def summed(network: Network, params: Tensor, inputs: Experiences, *, chunk_size:
         inputs: Experiences (N, I, ...).
         chunk_size: Parents per pass; by default as many as need some 100 MB.
     """
-    parts = []
-    for chosen in chunks(network, params, inputs, chunk_size):
-        with torch.enable_grad():
-            leaf = params[chosen].detach().requires_grad_()
-            totals = differentiable(run(network, leaf, take(inputs, chosen))).sum(1)
-        parts.append(_root_sum_of_squares(totals, leaf))
-    return _joined(parts)
+    copies = _cheap_copies(network, params, inputs)
+    return _joined(
+        [
+            root_sum_of_squares(run, network, params[chosen], take(inputs, chosen), copies)[0]
+            for chosen in chunks(network, params, inputs, chunk_size)
+        ]
+    )
 
 
 def absolute(
@@ -59,21 +64,20 @@ def absolute(
         parents = 1  # a network that computes its genomes one after the other
     else:
         return per_experience.absolute(network, params, inputs, chunk_size)
+    forward = linear_shortcut.outputs_with_absolute_gradients
+    copies = _cheap_copies(network, params, inputs)
+    if copies > 1 and not linear_shortcut.is_exact(
+        network, _repeated(params[:1], 2), map_leaves(lambda x: _repeated(x[:1], 2), inputs)
+    ):
+        copies = 1
+    parts = []
     try:
-        parts = [
-            _absolute_of_linear_layers(network, params[chosen], take(inputs, chosen))
-            for chosen in chunks(network, params, inputs, parents)
-        ]
+        for chosen in chunks(network, params, inputs, parents):
+            found, rows = root_sum_of_squares(forward, network, params[chosen], take(inputs, chosen), copies)
+            parts.append(found.div_(rows))
     except linear_shortcut.Unsuitable:  # a network that uses its weights differently this time
         return per_experience.absolute(network, params, inputs, chunk_size)
     return _joined(parts)
-
-
-def _absolute_of_linear_layers(network: Network, params: Tensor, inputs: Experiences) -> Tensor:
-    with torch.enable_grad():
-        leaf = params.detach().requires_grad_()
-        outputs = linear_shortcut.outputs_with_absolute_gradients(network, leaf, inputs)
-    return _root_sum_of_squares(outputs.sum(1), leaf).div_(outputs.shape[1])
 
 
 def second_order(
@@ -115,17 +119,59 @@ def divergence(network: Network, params: Tensor, others: Tensor, inputs: Experie
     return difference.double().square().sum(2).mean(1)
 
 
-def _root_sum_of_squares(totals: Tensor, params: Tensor) -> Tensor:
-    """sqrt( sum_k (d totals_k / dw)^2 ) for totals (N, K); by hypot: squares of tiny gradients underflow."""
+def root_sum_of_squares(
+    forward: Callable[[Network, Tensor, Experiences], Tensor],
+    network: Network,
+    params: Tensor,
+    inputs: Experiences,
+    copies: int,
+) -> tuple[Tensor, int]:
+    """sqrt( sum_k ( d sum_r y_rk / dw )^2 ) with the gradients of ``forward``'s outputs, and their rows R.
+
+    There is one backward pass for each of the K outputs; or a single one, through K copies of the parents.
+    """
+    with torch.enable_grad():
+        leaf = _repeated(params, copies).detach().requires_grad_()
+        outputs = differentiable(forward(network, leaf, map_leaves(lambda x: _repeated(x, copies), inputs)))
+        totals = outputs.sum(1)
     number = totals.shape[1]
+    if copies not in (1, number):  # a network with another number of outputs than last time
+        return root_sum_of_squares(forward, network, params, inputs, 1)
     one_hot = torch.eye(number, dtype=totals.dtype, device=totals.device)
-    sensitivity: Tensor | None = None
-    for k in range(number):
-        weights = one_hot[k].expand_as(totals)
-        (gradient,) = torch.autograd.grad(totals, params, grad_outputs=weights, retain_graph=k < number - 1)
-        sensitivity = gradient.abs_() if sensitivity is None else torch.hypot(sensitivity, gradient)
-    assert sensitivity is not None  # run() refuses K = 0
-    return sensitivity
+    if copies == 1:
+        passes = (
+            torch.autograd.grad(totals, leaf, weights.expand_as(totals), retain_graph=k < number - 1)[0]
+            for k, weights in enumerate(one_hot)
+        )
+        found = next(passes).abs_()
+    else:
+        (gradients,) = torch.autograd.grad(totals, leaf, one_hot.repeat_interleave(len(params), 0))
+        passes = (gradient for gradient in gradients.view(copies, *params.shape))
+        found = next(passes).abs()
+    for gradient in passes:
+        found = torch.hypot(found, gradient)  # squares of tiny gradients would underflow
+    with suppress(TypeError):  # neither hashable nor weakly referable: not remembered
+        _number_of_outputs[network] = number
+    return found, outputs.shape[1]
+
+
+_number_of_outputs: weakref.WeakKeyDictionary[Network, int] = weakref.WeakKeyDictionary()
+
+
+def _cheap_copies(network: Network, params: Tensor, inputs: Experiences) -> int:
+    """The number of outputs K where passes are so small that mostly their calls cost time, else 1."""
+    if isinstance(network, FlatNetwork):
+        return 1  # copies would be mapped, which costs more
+    try:
+        number = _number_of_outputs.get(network, 1)
+    except TypeError:
+        return 1
+    work = number * len(params) * (params.shape[1] + 16 * count(inputs, axis=1))
+    return number if work <= 2**15 else 1
+
+
+def _repeated(values: Tensor, copies: int) -> Tensor:
+    return values if copies == 1 else values.repeat(copies, *[1] * (values.ndim - 1))
 
 
 def _joined(parts: list[Tensor]) -> Tensor:
