@@ -7,6 +7,7 @@ steps in between again, with the same result.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -32,6 +33,13 @@ def write_atomically(path: Path, content: bytes) -> None:
     os.replace(draft, path)
 
 
+def write_npz(path: Path, **arrays: np.ndarray) -> None:
+    """Put arrays into an uncompressed ``.npz``, as atomically."""
+    content = io.BytesIO()
+    np.savez(content, **arrays)  # type: ignore[arg-type]
+    write_atomically(path, content.getvalue())
+
+
 def save(path: Path, lockstep: Lockstep, settings: Mapping[str, Any]) -> None:
     """Write the state of all replicates, keeping the checkpoint before as ``<name>.previous.npz``."""
     arrays = {
@@ -45,11 +53,7 @@ def save(path: Path, lockstep: Lockstep, settings: Mapping[str, Any]) -> None:
     for ga in lockstep.active:  # a finished replicate needs no population any more
         if ga.population:
             arrays |= _pack(f"population{ga.run}", ga.population)
-    draft = path.with_suffix(".part")
-    with open(draft, "wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
-        file.flush()
-        os.fsync(file.fileno())
+    write_npz(draft := path.with_suffix(".new.npz"), **arrays)
     if path.exists():
         os.replace(path, previous(path))
     os.replace(draft, path)

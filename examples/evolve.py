@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from lockstep import Lockstep
 from paper_settings import OPERATORS, TABLE_S2
 from replicates import show_progress
 from solution_picture import picture_solution
-from steady_state_ga import SteadyStateGA
+from steady_state_ga import Individual, SteadyStateGA
 
 HISTORY_INTERVAL = 250  # evaluations between two lines of history.jsonl for each run
 
@@ -83,44 +83,35 @@ def evolve(lockstep: Lockstep, folder: Path, settings: dict[str, Any], first_sol
     history = History(folder / "history.jsonl", lockstep)
     done = sum(ga.evaluations for ga in lockstep.gas)
     budget = len(lockstep.gas) * lockstep.max_evaluations
-    with tqdm(total=budget, initial=done, unit=" evaluations", smoothing=0.05, dynamic_ncols=True) as bar:
-        try:
-            steps = advance(lockstep, saved, settings)
-            while not (first_solution and any(lockstep.solved_at)):
-                evaluations = next(steps, 0)
-                if not evaluations:
-                    break
-                history.log(lockstep)
-                show_progress(bar, lockstep, evaluations)
-        finally:
-            checkpoint.save(saved, lockstep, settings)
-            history.close()
+    bar = tqdm(total=budget, initial=done, unit=" evaluations", smoothing=0.05, dynamic_ncols=True)
+    with bar, closing(history), closing(advance(lockstep, saved, settings)) as steps:
+        while not (first_solution and any(lockstep.solved_at)):
+            evaluations = next(steps, 0)
+            if not evaluations:
+                return
+            history.log(lockstep)
+            show_progress(bar, lockstep, evaluations)
+        checkpoint.save(saved, lockstep, settings)
 
 
-def save_champion(path: Path, lockstep: Lockstep) -> SteadyStateGA | None:
-    """Write the best genome of all replicates (the earliest solution, if any) and return its GA."""
-    found = [ga for ga in lockstep.gas if ga.champion is not None]
+def save_champion(path: Path, lockstep: Lockstep) -> tuple[SteadyStateGA, Individual] | None:
+    """Write the best individual of all replicates, the earliest solution if any; return it and its GA."""
+    found = [(ga, ga.champion) for ga in lockstep.gas if ga.champion is not None]
     if not found:
         return None  # stopped before a single evaluation
-
-    def quality(ga: SteadyStateGA) -> tuple[float, ...]:
-        assert ga.champion is not None
-        return (-(lockstep.solved_at[ga.run] or np.inf), ga.champion.fitness)
-
-    best = max(found, key=quality)
-    assert best.champion is not None
-    with open(draft := path.with_suffix(".part"), "wb") as file:
-        np.savez(
-            file,
-            genome=best.champion.genome,
-            experiences=best.champion.experiences,
-            fitness=best.champion.fitness,
-            solved=best.champion.solved,
-            run=best.run,
-            evaluations=lockstep.solved_at[best.run] or best.evaluations,
-        )
-    os.replace(draft, path)
-    return best
+    best, champion = min(
+        found, key=lambda pair: (lockstep.solved_at[pair[0].run] or np.inf, -pair[1].fitness)
+    )
+    checkpoint.write_npz(
+        path,
+        genome=champion.genome,
+        experiences=champion.experiences,
+        fitness=np.array(champion.fitness),
+        solved=np.array(champion.solved),
+        run=np.array(best.run),
+        evaluations=np.array(lockstep.solved_at[best.run] or best.evaluations),
+    )
+    return best, champion
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -182,12 +173,13 @@ def evolve_in(options: argparse.Namespace, lockstep: Lockstep, settings: dict[st
         best = save_champion(folder / "champion.npz", lockstep)
     if best is None:
         return
+    ga, champion = best
     solved = sum(solved_at is not None for solved_at in lockstep.solved_at)
-    at = lockstep.solved_at[best.run]
+    at = lockstep.solved_at[ga.run]
     print(f"{solved} of {len(lockstep.gas)} runs solved" + (f", the first at evaluation {at}" if at else ""))
-    if options.domain == "breadcrumb-hard-maze" and best.champion is not None:
+    if options.domain == "breadcrumb-hard-maze":
         safe = options.operator if options.operator.startswith("SM-G") else "SM-G-SUM"
-        print(picture_solution(folder / "solution.png", best.champion, safe, options.seed))
+        print(picture_solution(folder / "solution.png", champion, safe, options.seed))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import dataclasses
 import platform
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -96,7 +96,7 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {package: version(package) for package in PACKAGES}
 
 
-def advance(lockstep: Lockstep, saved: Path, settings: dict[str, Any]) -> Iterator[int]:
+def advance(lockstep: Lockstep, saved: Path, settings: dict[str, Any]) -> Generator[int]:
     """Run to the end, saving checkpoints; yields the number of evaluations of each step.
 
     Ctrl-C takes effect between two steps, after a last checkpoint.

@@ -7,6 +7,7 @@ spent its budget drops out.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from randomness import Purpose, stream
 from rollout import Evaluation
-from safe_mutation import SMGAbs, SMGSum
+from safe_mutation import DivergenceNotReached, SMGAbs, SMGSum
 from steady_state_ga import Individual, SteadyStateGA
 
 Operator = Callable[..., np.ndarray]  # one of safe_mutation's, or any callable with their keywords
@@ -124,7 +125,10 @@ def mutate(operator: Operator, parents: list[Individual], noise: list[np.random.
     genomes = np.stack([parent.genome for parent in parents])
     if not isinstance(operator, SMGAbs | SMGSum):
         experiences = np.stack([parent.experiences for parent in parents])
-        return operator(genomes, experiences=experiences, per_parent=True, generator=noise)
+        with warnings.catch_warnings():
+            # SM-R cannot move a saturated parent as far as it should; its child is evaluated all the same.
+            warnings.simplefilter("ignore", DivergenceNotReached)
+            return operator(genomes, experiences=experiences, per_parent=True, generator=noise)
     new = [lane for lane, parent in enumerate(parents) if parent.sensitivity is None]
     if new:
         experiences = np.stack([parents[lane].experiences for lane in new])

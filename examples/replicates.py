@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,6 @@ from tqdm import tqdm
 import checkpoint
 from experiment import Experiment, advance
 from lockstep import Lockstep
-from safe_mutation import DivergenceNotReached
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,6 @@ def run_job(job: Job) -> None:
         checkpoint.refuse_other_settings(job.result, without_versions(found), without_versions(settings))
         return
     torch.set_num_threads(1)  # the batches are small: a second thread costs more than it brings
-    warnings.simplefilter("ignore", DivergenceNotReached)  # a saturated parent; its child is evaluated anyway
     job.work.mkdir(parents=True, exist_ok=True)
     job.result.parent.mkdir(parents=True, exist_ok=True)
     saved = job.work / "checkpoint.npz"
@@ -86,15 +82,13 @@ def show_progress(bar: tqdm, lockstep: Lockstep, evaluations: int) -> None:
 def write_result(job: Job, lockstep: Lockstep, settings: dict[str, Any]) -> None:
     """Write the champions' genomes and, last, the JSON file that marks the job as done."""
     champions = [ga.champion for ga in lockstep.gas if ga.champion]
-    genomes = io.BytesIO()
-    np.savez(
-        genomes,
+    checkpoint.write_npz(
+        job.result.with_suffix(".npz"),
         genome=np.stack([champion.genome for champion in champions]),
         experiences=np.stack([champion.experiences for champion in champions]),
         fitness=np.array([champion.fitness for champion in champions]),
         solved=np.array([champion.solved for champion in champions]),
     )
-    checkpoint.write_atomically(job.result.with_suffix(".npz"), genomes.getvalue())
     runs = [
         {
             "run": ga.run,
