@@ -85,7 +85,7 @@ def test_the_maze_leaves_a_champion_and_a_picture(tmp_path, capsys):
     lines = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
     assert best >= max(line["best_fitness"] for line in lines)
     assert (tmp_path / "solution.png").read_bytes().startswith(b"\x89PNG")
-    assert "100 children by control" in capsys.readouterr().out
+    assert "of the children by control" in capsys.readouterr().out
 
 
 def test_an_interrupted_run_goes_on_to_the_same_end(tmp_path):
