@@ -108,6 +108,12 @@ class Net:
     parents: tuple[int, ...] = (1, 20, 100, 250)
 
 
+def published_selu(x: Tensor) -> Tensor:
+    """SELU as the published network composes it of older functions."""
+    scale, alpha = 1.0507009873554805, 1.6732632423543772
+    return scale * torch.relu(x) + scale * alpha * nn.functional.elu(-torch.relu(-x))
+
+
 def residual(depth: int, width: int) -> Callable[[], nn.Module]:
     """A module of the large-scale study."""
     return lambda: Residual([11] + (depth + 1) * [width] + [2], torch.tanh, 4)
@@ -116,6 +122,9 @@ def residual(depth: int, width: int) -> Callable[[], nn.Module]:
 NETS = {
     "maze": Net(
         lambda: Residual([11] + 17 * [8] + [2], torch.selu, 0), lambda _: hard_maze_network(), (100, 11)
+    ),
+    "maze, SELU as published": Net(
+        lambda: Residual([11] + 17 * [8] + [2], published_selu, 0), lambda _: hard_maze_network(), (100, 11)
     ),
     "32 x 125": Net(residual(32, 125), lambda _: large_scale_network(32, 125), (100, 11), (1, 20, 100)),
     "64 x 125": Net(residual(64, 125), lambda _: large_scale_network(64, 125), (100, 11), (1, 20, 100)),

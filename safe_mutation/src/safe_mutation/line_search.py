@@ -74,8 +74,8 @@ def search(
         require_finite(base, "finite outputs")
         norm = torch.linalg.vector_norm
         scale = (norm(parents, dim=1) / norm(directions, dim=1)).tolist()
-        # A hundredth of the genome's length: mostly inside the quadratic range, and well above rounding.
-        brackets = [Bracket(math.log(max(1e-2 * length, 1e-3))) for length in scale]
+        # A tenth of the genome's length: mostly still near the quadratic range, and well above rounding.
+        brackets = [Bracket(math.log(max(0.1 * length, 1e-3))) for length in scale]
         children, number = parents.clone(), len(parents)
         magnitude, divergence, miss = np.zeros(number), np.zeros(number), np.full(number, np.inf)
         status = [""] * number
