@@ -51,7 +51,10 @@ CHOICES = {
         "the worst of another tournament is replaced", "figure-1", "SM-G-SO", removal="another"
     ),
     "maze-SO-unit": Choice("direction of unit length, as in the code", "figure-3", "SM-G-SO", options=UNIT),
-    "maze-SO-unclipped": Choice("no clip of the steps", "figure-3", "SM-G-SO", options=NO_CLIP),
+    "maze-ABS-unclipped": Choice("no clip of the steps", "figure-3", "SM-G-ABS", options=NO_CLIP),
+    "maze-ABS-removal": Choice(
+        "the worst of another tournament is replaced", "figure-3", "SM-G-ABS", removal="another"
+    ),
 }
 
 
