@@ -22,7 +22,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from safe_mutation.experiences import Experiences, count, leaves, map_leaves, take
-from safe_mutation.network import BUDGET, Network, run
+from safe_mutation.network import GRADIENT_BUDGET, Network, run
 
 # Calls that return a view of the same memory, whoever they are called on. What is done with it is seen later.
 ALWAYS_VIEWS = {
@@ -326,7 +326,7 @@ def is_exact(network: Network, params: Tensor, inputs: Experiences) -> bool:
 
 
 def _compare_precisely(network: Network, params: Tensor, inputs: Experiences) -> bool | None:
-    if params.numel() <= BUDGET:
+    if params.numel() <= GRADIENT_BUDGET:
         try:
             wide = map_leaves(lambda x: x.double() if x.is_floating_point() else x, inputs)
             return _compare(network, params.double(), wide, tolerance=1e-9)

@@ -19,7 +19,10 @@ from safe_mutation.experiences import Experiences, count, leaves
 
 Network: TypeAlias = Callable[[Any, Any], Any]
 
-BUDGET = 2**23  # numbers that one pass may roughly need: some 100 MB with what autograd keeps
+# Numbers that the parents of one pass may need, roughly: what the caches of a processor hold, and for a GPU
+# what it takes to be busy.
+PASS_BUDGET = {"cpu": 2**21, "cuda": 2**27}
+GRADIENT_BUDGET = 2**23  # numbers in the gradients of single experiences that are held at once
 
 
 def run(network: Network, params: Tensor, inputs: Experiences) -> Tensor:
@@ -77,6 +80,7 @@ def chunks(network: Network, params: Tensor, inputs: Experiences, chunk_size: in
     if chunk_size is None:
         # 256 stands for the activations of one experience, which cannot be seen from outside.
         each = length + sum(leaf[0].numel() + 256 * leaf.shape[1] for leaf in leaves(inputs))
-        chunk_size = 1 if getattr(network, "loops", False) else max(1, BUDGET // each)
+        budget = PASS_BUDGET.get(params.device.type, PASS_BUDGET["cuda"])
+        chunk_size = 1 if getattr(network, "loops", False) else max(1, budget // each)
     for start in range(0, parents, chunk_size):
         yield slice(start, start + chunk_size)

@@ -210,7 +210,7 @@ class SMGSum(SMG):
         weight_clip: Largest step of one weight; None for no limit.
         floor: Smaller sensitivities are raised to it.
         zero: What a sensitivity of exactly 0 becomes, so that a weight without effect is not rescaled.
-        chunk_size: Parents computed at once; by default as many as need some 100 MB.
+        chunk_size: Parents computed at once; by default what fits into caches.
         experiences: Experiences (I, ...) used when a call brings none.
         max_experiences: Use at most so many for each parent, drawn without replacement; None for all.
         mask: Which weights mutate (P,), bool; ``FlatNetwork.mask`` makes one from parameter names.

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from safe_mutation.experiences import Experiences, count, map_leaves, take
 from safe_mutation.flat_network import FlatNetwork
-from safe_mutation.network import BUDGET, Network, differentiable, run
+from safe_mutation.network import GRADIENT_BUDGET, Network, differentiable, run
 
 
 def absolute(network: Network, params: Tensor, inputs: Experiences, chunk_size: int | None) -> Tensor:
@@ -28,7 +28,7 @@ def absolute(network: Network, params: Tensor, inputs: Experiences, chunk_size: 
         inputs: Experiences (N, I, ...).
         chunk_size: Gradients (of one experience and output each) held at once; by default 32 MB of them.
     """
-    gradients = chunk_size or max(1, BUDGET // params.shape[1])
+    gradients = chunk_size or max(1, GRADIENT_BUDGET // params.shape[1])
     if isinstance(network, FlatNetwork):
         rows = [_of_module(network, params[n], take(inputs, n), gradients) for n in range(len(params))]
         return torch.stack(rows)

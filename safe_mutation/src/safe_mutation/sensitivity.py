@@ -32,7 +32,7 @@ def summed(network: Network, params: Tensor, inputs: Experiences, *, chunk_size:
         network: See the top of this file.
         params: Genomes (N, P).
         inputs: Experiences (N, I, ...).
-        chunk_size: Parents per pass; by default as many as need some 100 MB.
+        chunk_size: Parents per pass; by default what fits into caches.
     """
     copies = _cheap_copies(network, params, inputs)
     return _joined(
@@ -55,7 +55,7 @@ def absolute(
         network: See the top of this file.
         params: Genomes (N, P).
         inputs: Experiences (N, I, ...).
-        chunk_size: Parents per pass, or for the others gradients per pass; by default what needs some 100 MB.
+        chunk_size: Parents per pass, or for the others gradients per pass; by default what fits.
     """
     params = params.contiguous()
     if linear_shortcut.is_exact(network, params, inputs):
@@ -98,7 +98,7 @@ def second_order(
         params: Genomes (N, P).
         inputs: Experiences (N, I, ...).
         direction: v, shape (N, P).
-        chunk_size: Parents per pass; by default as many as need some 100 MB.
+        chunk_size: Parents per pass; by default what fits into caches.
     """
     parts = []
     for chosen in chunks(network, params, inputs, chunk_size):
