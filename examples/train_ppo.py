@@ -22,30 +22,10 @@ import torch
 from matplotlib.figure import Figure
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecMonitor, VecNormalize
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecFrameStack, VecMonitor, VecNormalize
 
 import gym_safemaze  # noqa: F401  (registers the environments)
 from gym_safemaze.sb3 import SB3VecEnv
-
-
-class BlockFeatures(BaseFeaturesExtractor):
-    """Reads each 21 x 21 block of the stacked top-down views by itself, then all blocks together."""
-
-    def __init__(self, observation_space: gym.Space, features_dim: int = 64) -> None:
-        super().__init__(observation_space, features_dim)
-        views = observation_space.shape[0]  # type: ignore[index]
-        self.layers = torch.nn.Sequential(
-            torch.nn.Conv2d(views, 16, kernel_size=21, stride=21),
-            torch.nn.ReLU(),
-            torch.nn.Flatten(),
-            torch.nn.Linear(16 * 9, features_dim),
-            torch.nn.ReLU(),
-        )
-
-    def forward(self, observations: torch.Tensor) -> torch.Tensor:
-        """Return features (N, features_dim) of views (N, V, 64, 64)."""
-        return self.layers(observations)
 
 
 def hard_maze() -> VecEnv:
@@ -63,10 +43,31 @@ def hard_maze() -> VecEnv:
     return VecNormalize(watched(envs), norm_obs=False)
 
 
+class BlocksOnly(VecEnvWrapper):
+    """Keeps one pixel of each of the nine blocks of a top-down view: nine numbers, 1 free and 0 wall."""
+
+    def __init__(self, venv: VecEnv) -> None:
+        super().__init__(venv, observation_space=gym.spaces.Box(0.0, 1.0, (9,), np.float32))
+
+    def reset(self) -> np.ndarray:
+        """Start episodes."""
+        return self._blocks(self.venv.reset())
+
+    def step_wait(self) -> tuple:
+        """Finish a step."""
+        views, rewards, ends, infos = self.venv.step_wait()
+        for lane in np.flatnonzero(ends):
+            infos[lane]["terminal_observation"] = self._blocks(infos[lane]["terminal_observation"][None])[0]
+        return self._blocks(views), rewards, ends, infos
+
+    def _blocks(self, views: Any) -> np.ndarray:
+        return (views[:, 10::21, 10::21, 0] / 255.0).reshape(-1, 9).astype(np.float32)
+
+
 def topdown_maze() -> VecEnv:
-    """64 walkers that see their last eight views, since one view does not tell where they are."""
+    """64 walkers that remember their last 16 views, since one view does not tell where they are."""
     envs = gym.make_vec("safemaze/TopdownMaze-v0", num_envs=64, autoreset_mode="SameStep")
-    return VecFrameStack(watched(envs), n_stack=8)
+    return VecFrameStack(BlocksOnly(watched(envs)), n_stack=16)
 
 
 def watched(envs: gym.vector.VectorEnv) -> VecEnv:
@@ -91,20 +92,12 @@ class Task:
 
 TASKS = {
     "breadcrumb-hard-maze": Task(
-        hard_maze, 600_000, {"policy": "MlpPolicy", "n_steps": 134, "batch_size": 536, "gamma": 0.99}
+        hard_maze, 1_500_000, {"policy": "MlpPolicy", "n_steps": 134, "batch_size": 536, "gamma": 0.99}
     ),
     "topdown-maze": Task(
         topdown_maze,
-        300_000,
-        {
-            "policy": "CnnPolicy",
-            "n_steps": 80,
-            "batch_size": 512,
-            "gamma": 0.98,
-            "ent_coef": 0.01,
-            "n_epochs": 4,
-            "policy_kwargs": {"features_extractor_class": BlockFeatures},
-        },
+        500_000,
+        {"policy": "MlpPolicy", "n_steps": 80, "batch_size": 512, "gamma": 0.98, "ent_coef": 0.02},
     ),
 }
 
@@ -154,12 +147,18 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, help="folder for the results (default runs/ppo-TASK)")
     options = parser.parse_args(arguments)
     task = TASKS[options.task]
+    steps = task.steps if options.steps is None else options.steps
+    if steps < 1:
+        parser.error(f"expected --steps of at least 1, got {steps}")
     folder = options.output or Path("runs") / f"ppo-{options.task}"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"cannot write to {folder}: {error.strerror}")
     torch.set_num_threads(1)
     model = PPO(env=task.make(), seed=options.seed, device="cpu", verbose=1, **task.settings)
     curve = LearningCurve()
-    model.learn(options.steps or task.steps, callback=curve)
+    model.learn(steps, callback=curve)
     model.save(folder / "model")
     write_curve(folder, options.task, curve.rows)
     first, last = curve.rows[0], curve.rows[-1]
