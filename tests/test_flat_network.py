@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -178,6 +179,17 @@ def test_pickling_and_deep_copies() -> None:
     for other in (pickle.loads(pickle.dumps(network)), copy.deepcopy(network)):
         torch.testing.assert_close(other(params, inputs), expected, rtol=0, atol=0)
         torch.testing.assert_close(other.flatten(), params, rtol=0, atol=0)
+
+
+def test_threads_may_share_a_network() -> None:
+    network = FlatNetwork(nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2)))
+    params = torch.randn(24, network.num_params, generator=torch.Generator().manual_seed(0))
+    inputs = torch.ones(4, 3)
+    expected = [network(w, inputs) for w in params]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(5):
+            for found, wanted in zip(pool.map(lambda w: network(w, inputs), params), expected, strict=True):
+                torch.testing.assert_close(found, wanted)
 
 
 def normalised(**options: bool) -> nn.Module:

@@ -249,6 +249,30 @@ def test_default_experiences(op) -> None:
     )
 
 
+def test_default_experiences_may_be_looked_up_at_each_call() -> None:
+    archive = [INPUTS]
+    op = SMGSum(NETWORK, sigma=0.1, experiences=lambda: archive[-1])
+    first = op(PARENTS, generator=1)
+    np.testing.assert_array_equal(first, op(PARENTS, experiences=INPUTS, generator=1))
+    archive.append(INPUTS + 1)
+    np.testing.assert_array_equal(op(PARENTS, generator=1), op(PARENTS, experiences=INPUTS + 1, generator=1))
+
+
+def test_gradients_wash_out_in_sum_but_not_in_abs() -> None:
+    """The toy model on inputs of opposite sign (supplement 1): the output gradients cancel exactly."""
+    scale = torch.tensor([100.0, 0.1])
+
+    def network(params: Tensor, x: Tensor) -> Tensor:
+        return scale * params[:, None, :] * x
+
+    parent, inputs = np.array([0.3, -0.4], np.float32), np.array([[1, 1], [-1, -1]], np.float32)
+    call = {"experiences": inputs}
+    assert SMGSum(network, sigma=1).sensitivity(parent, **call).tolist() == [0, 0]
+    np.testing.assert_allclose(SMGAbs(network, sigma=1).sensitivity(parent, **call), [100, 0.1], rtol=1e-6)
+    _, info = SMGSO(network, sigma=1)(parent, **call, generator=1, return_info=True)
+    assert (info.sensitivity > 0).all()
+
+
 def test_experiences_of_any_precision_and_kind() -> None:
     op = SMGSum(NETWORK, sigma=0.1)
     expected = op(PARENTS, experiences=INPUTS, generator=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import fnmatch
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -189,6 +190,7 @@ class _Host:
 
     def __init__(self, module: nn.Module, names: list[str]) -> None:
         self._module = module
+        self._lock = threading.RLock()  # threads may share a network, but not its module at the same time
         self._recurrent = [layer for layer in module.modules() if isinstance(layer, nn.RNNBase)]
         self._attention = any(isinstance(layer, nn.MultiheadAttention) for layer in module.modules())
         places: dict[int, list[tuple[dict[str, Any], str]]] = {}  # more than one where a parameter is tied
@@ -202,18 +204,19 @@ class _Host:
     @contextmanager
     def holding(self, tensors: list[Tensor]) -> Iterator[nn.Module]:
         """The module with these tensors in place of its parameters."""
-        try:
-            for tensor, (_, slots) in zip(tensors, self._slots, strict=True):
-                for parameters, key in slots:
-                    parameters[key] = tensor
-            self._refresh()
-            with self._differentiable_kernels():
+        with self._lock, self._differentiable_kernels():
+            try:
+                self._fill(tensors)
                 yield self._module
-        finally:
-            for parameter, slots in self._slots:
-                for parameters, key in slots:
-                    parameters[key] = parameter
-            self._refresh()
+            finally:
+                self._fill([parameter for parameter, _ in self._slots])
+
+    def _fill(self, tensors: list[Any]) -> None:
+        for tensor, (_, slots) in zip(tensors, self._slots, strict=True):
+            for parameters, key in slots:
+                parameters[key] = tensor
+        for layer in self._recurrent:  # these keep a second list of their weights
+            layer._flat_weights = [getattr(layer, name) for name in layer._flat_weights_names]
 
     @contextmanager
     def _differentiable_kernels(self) -> Iterator[None]:
@@ -225,11 +228,6 @@ class _Host:
                 stack.callback(torch.backends.mha.set_fastpath_enabled, True)
                 torch.backends.mha.set_fastpath_enabled(False)
             yield
-
-    def _refresh(self) -> None:
-        """Recurrent layers keep a second list of their weights."""
-        for layer in self._recurrent:
-            layer._flat_weights = [getattr(layer, name) for name in layer._flat_weights_names]
 
 
 def refuse_training_mode(module: nn.Module) -> None:

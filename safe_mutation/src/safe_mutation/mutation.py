@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -72,7 +72,7 @@ class Mutation:
 
     Args:
         network: ``network(params (N, P), inputs (N, I, ...)) -> (N, I, K)`` or an nn.Module.
-        experiences: Experiences (I, ...) used when a call brings none.
+        experiences: Experiences (I, ...) used when a call brings none, or a function that returns them.
         max_experiences: Use at most so many for each parent, drawn without replacement; None for all.
         mask: Which weights mutate (P,), bool; ``FlatNetwork.mask`` makes one from parameter names.
 
@@ -82,7 +82,9 @@ class Mutation:
     """
 
     network: Any
-    experiences: Experiences | None = field(default=None, kw_only=True, repr=False, compare=False)
+    experiences: Experiences | Callable[[], Experiences] | None = field(
+        default=None, kw_only=True, repr=False, compare=False
+    )
     max_experiences: int | None = field(default=100, kw_only=True)
     mask: Any = field(default=None, kw_only=True, repr=False, compare=False)
 
@@ -173,7 +175,8 @@ class Mutation:
         parents = genomes.params
         sources = read_generator(generator, len(parents))
         if experiences is None:
-            experiences, per_parent = self.experiences, False
+            default = self.experiences
+            experiences, per_parent = default() if callable(default) else default, False
         inputs = None
         if experiences is None and required:
             raise ValueError(f"{type(self).__name__} expected experiences of shape (I, ...), got none")

@@ -211,7 +211,7 @@ class SMGSum(SMG):
         floor: Smaller sensitivities are raised to it.
         zero: What a sensitivity of exactly 0 becomes, so that a weight without effect is not rescaled.
         chunk_size: Parents computed at once; by default what fits into caches.
-        experiences: Experiences (I, ...) used when a call brings none.
+        experiences: Experiences (I, ...) used when a call brings none, or a function that returns them.
         max_experiences: Use at most so many for each parent, drawn without replacement; None for all.
         mask: Which weights mutate (P,), bool; ``FlatNetwork.mask`` makes one from parameter names.
     """
