@@ -12,6 +12,7 @@ from scipy.sparse.csgraph import breadth_first_order, shortest_path
 
 import gym_safemaze  # noqa: F401
 from gym_safemaze import robot
+from gym_safemaze.ascii_maze import load_maze
 from gym_safemaze.drawing import wall_maze_picture
 from gym_safemaze.wall_maze import WallMaze, path_distance, wall_distance
 from gym_safemaze.wall_maze import shortest_path as path_from
@@ -247,6 +248,42 @@ def test_maze_files_are_read_and_bad_lines_named(tmp_path):
         file.write_text("\n".join([*lines, bad]))
         with pytest.raises(ValueError, match=message):
             WallMaze.load(file)
+
+
+def test_drawn_mazes_have_walls_around_their_squares(tmp_path):
+    rows = ["#####", "#Sxx#", "###x#", "#####"]
+    env = gym.make(ID, maze=rows)
+    observation, info = env.reset()
+    # from the middle of the left square, looking right along three squares of 30 units
+    corner = 15 * math.sqrt(2)
+    assert observation[1:7] * 100 == pytest.approx([15, corner, 75, corner, 15, 15], abs=0.02)
+    assert info["fitness"] == pytest.approx(-90, abs=4)
+    (tmp_path / "drawn.txt").write_text("\n".join(rows))
+    for same in ("\n".join(rows), str(tmp_path / "drawn.txt")):
+        assert gym.make(ID, maze=same).unwrapped.lanes.maze == env.unwrapped.lanes.maze
+    assert gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json())).reset()[1] is not None
+    for _ in range(100):
+        _, _, _, _, info = env.step((0.5, 1.0))
+    assert info["behavior"][0] == pytest.approx(30 * 5 - 8, abs=3), "driven to the far wall"
+    with pytest.raises(ValueError, match="row 2, column 1"):
+        gym.make(ID, maze=["####", "Sxx#", "####"])
+
+
+def test_drawn_mazes_let_no_ray_out():
+    """Rays from the middles of squares and of their sides, along and across the squares' corners."""
+    maze, drawn = WallMaze.load("figure_5a"), load_maze("figure_5a")
+    free = np.argwhere(np.isfinite(path_distance(maze)))
+    places = np.unique(free // 15 * 15.0, axis=0)
+    places = places[wall_distance(maze, *places.T) >= robot.RADIUS]
+    envs = gym.make_vec(ID, num_envs=len(places), maze="figure_5a")
+    for heading in range(0, 360, 45):
+        observations, _ = envs.reset(options={"start": places, "heading": np.full(len(places), heading)})
+        for column, angle in enumerate((-90, -45, 0, 45, 90, -180), start=1):
+            reach = 100 * observations[:, column].astype(np.float64) - 0.1
+            direction = math.radians(heading + angle)
+            way = np.linspace(0, reach[:, np.newaxis] * (math.cos(direction), math.sin(direction)), 20)
+            x, y = np.moveaxis(((places + way) // 30).astype(int) - 1, -1, 0)
+            assert drawn.reachable[y, x].all()
 
 
 def test_pictures_show_walls_and_trajectories():

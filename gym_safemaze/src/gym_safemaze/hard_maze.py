@@ -189,7 +189,11 @@ def _direction(degrees: float) -> NDArray[np.float64]:
 
 
 def _chosen_maze(
-    maze: str, walls: Walls | None, start: Place | None, goal: Place | None, heading: float | None
+    maze: str | Sequence[str],
+    walls: Walls | None,
+    start: Place | None,
+    goal: Place | None,
+    heading: float | None,
 ) -> WallMaze:
     """Return the named maze with the given parts exchanged."""
     named = WallMaze.load(maze)
@@ -205,7 +209,7 @@ class BreadcrumbHardMazeEnv(LaneEnv):
     """One robot in the Hard Maze. This package's README describes observation, action, reward and info.
 
     Args:
-        maze: "hard", "medium", or the path of a maze file (`WallMaze.load`).
+        maze: "hard", "medium", a maze file or a drawing (`WallMaze.load`).
         walls: segments (W, 4) to use in place of the maze's own, each x0 y0 x1 y1; they must be closed.
         start: start (x, y) in place of the maze's own.
         goal: goal (x, y) in place of the maze's own.
@@ -226,7 +230,7 @@ class BreadcrumbHardMazeEnv(LaneEnv):
 
     def __init__(
         self,
-        maze: str = "hard",
+        maze: str | Sequence[str] = "hard",
         *,
         walls: Walls | None = None,
         start: Place | None = None,
@@ -272,7 +276,7 @@ class BreadcrumbHardMazeVectorEnv(LaneVectorEnv):
     def __init__(
         self,
         num_envs: int = 1,
-        maze: str = "hard",
+        maze: str | Sequence[str] = "hard",
         *,
         walls: Walls | None = None,
         start: Place | None = None,

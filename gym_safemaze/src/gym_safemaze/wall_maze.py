@@ -11,9 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gym_safemaze.ascii_maze import bundled_mazes, load_maze
+
 #: Paths keep this far from walls. Walls so thickened give the distances published with the paper to within 6
 #: units.
 CLEARANCE = 2.0
+
+#: The width of a square of a drawn maze; the robot is 16 units wide.
+SQUARE = 30.0
+OVERLAP = 0.01
 
 
 @dataclass(frozen=True)
@@ -57,24 +63,46 @@ class WallMaze:
             raise ValueError(f"expected a heading in [0, 360] degrees, got {self.heading!r}")
 
     @classmethod
-    def load(cls, name: str | Path) -> "WallMaze":
-        """Read a published maze by its name ("hard", "medium"), or any maze from a text file.
+    def load(cls, maze: str | Path | Sequence[str]) -> "WallMaze":
+        """Read a maze by its name ("hard", "medium"), from a file, or from a drawing.
 
         A maze file has one item per line: `start X Y`, `goal X Y`, `heading DEGREES` and `wall X0 Y0 X1 Y1`;
-        text after a `#` is a comment.
+        text after a `#` is a comment. A drawing is that of `gym_safemaze.ascii_maze`, as a bundled name,
+        a file, a string or a list of rows; see `from_drawing`.
 
         Raises:
-            ValueError: for an unknown name (the message lists the known ones), or a bad line of the file
-                (with its number).
+            ValueError: for an unknown name (the message lists the known ones), a bad line of a maze file
+                (with its number), or a drawing that is no closed maze (with row and column).
         """
+        if not isinstance(maze, str | Path) or "\n" in str(maze):
+            return cls.from_drawing(maze)
         folder = resources.files("gym_safemaze") / "mazes"
-        known = sorted(Path(file.name).stem for file in folder.iterdir() if _is_wall_maze(file))
-        if str(name) in known:
-            return cls.parse((folder / f"{name}.txt").read_text(encoding="utf-8"))
-        path = Path(name)
-        if not path.is_file():
-            raise ValueError(f"expected one of the mazes {known} or a maze file, got {str(name)!r}")
-        return cls.parse(path.read_text(encoding="utf-8"))
+        known = sorted(Path(file.name).stem for file in folder.iterdir() if file.name.endswith(".txt"))
+        if str(maze) in known:
+            return cls.parse((folder / f"{maze}.txt").read_text(encoding="utf-8"))
+        if str(maze) in bundled_mazes():
+            return cls.from_drawing(maze)
+        if not Path(maze).is_file():
+            raise ValueError(
+                f"expected a maze file or one of {[*known, *bundled_mazes()]}, got {str(maze)!r}"
+            )
+        text = Path(maze).read_text(encoding="utf-8")
+        return cls.parse(text) if "wall" in text else cls.from_drawing(text)
+
+    @classmethod
+    def from_drawing(cls, maze: str | Path | Sequence[str]) -> "WallMaze":
+        """Make walls around the squares of a drawn maze that can be walked to, `SQUARE` units each.
+
+        The robot starts in the middle of `S`, looking to the right; the goal is the middle of the path's end.
+        """
+        drawn = load_maze(maze)
+        inside = np.pad(drawn.reachable, 1)
+        walls = [(x0, y, x1, y) for y, x0, x1 in _edges(inside)]
+        walls += [(x, y0, x, y1) for x, y0, y1 in _edges(inside.T)]
+        start, goal = (
+            tuple((np.array(square)[::-1] + 1.5) * SQUARE) for square in (drawn.path[0], drawn.path[-1])
+        )
+        return cls(tuple(walls), start, goal)
 
     @classmethod
     def parse(cls, text: str) -> "WallMaze":
@@ -185,6 +213,24 @@ def _grid_point(name: str, place: Sequence[float], free: NDArray[np.bool_]) -> t
     return x, y
 
 
+def _edges(inside: NDArray[np.bool_]) -> list[tuple[float, float, float]]:
+    """Return where rows of squares border on squares of the other kind.
+
+    Args:
+        inside: (rows, columns), whether a square belongs to the maze.
+
+    Returns:
+        Segments (place across the rows, first, last) in units. They overlap a little at corners, so that no
+        ray slips through between two walls that only touch.
+    """
+    edges = []
+    for row, border in enumerate(inside[1:] != inside[:-1], start=1):
+        ends = np.flatnonzero(np.diff(border.astype(np.int8), prepend=0, append=0)).tolist()
+        for first, last in zip(ends[::2], ends[1::2], strict=True):
+            edges.append((row * SQUARE, first * SQUARE - OVERLAP, last * SQUARE + OVERLAP))
+    return edges
+
+
 def _numbers(name: str, values: Any, shape: str) -> NDArray[np.float64]:
     try:
         array = np.asarray(values, dtype=np.float64)
@@ -193,7 +239,3 @@ def _numbers(name: str, values: Any, shape: str) -> NDArray[np.float64]:
     if not np.isfinite(array).all():
         raise ValueError(f"expected finite numbers in {name}, got {values!r}")
     return array
-
-
-def _is_wall_maze(file: Any) -> bool:
-    return file.name.endswith(".txt") and "\nwall " in file.read_text(encoding="utf-8")
