@@ -205,12 +205,19 @@ def test_modules_that_flatten_sequences(parents: int) -> None:
         torch.testing.assert_close(measured, alone(network, params, inputs), rtol=1e-9, atol=1e-12)
 
 
-def test_dead_networks_decide_nothing() -> None:
-    """With zero gradients everywhere the comparison says nothing, and is repeated for the next parent."""
+def gated(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+    """A network whose outputs are constant for genomes of negative numbers only."""
 
     def network(params: Tensor, x: Tensor) -> Tensor:
-        return Plain.apply(x, weight(params).mT) * params.amax(1)[:, None, None].gt(0)
+        return function(params, x) * params.detach().clone().amax(1)[:, None, None].gt(0)
 
+    return network
+
+
+@pytest.mark.parametrize("function", [once, behind_autograd_function])
+def test_dead_parents_do_not_decide(function) -> None:
+    """With zero gradients everywhere the comparison says nothing; other genomes are then compared."""
+    network = gated(function)
     inputs = torch.randn(1, ROWS, IN, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     dead = -torch.ones(1, P, dtype=torch.float64)
     assert torch.all(sensitivity.absolute(network, dead, inputs) == 0)
@@ -218,6 +225,20 @@ def test_dead_networks_decide_nothing() -> None:
     torch.testing.assert_close(
         sensitivity.absolute(network, living, inputs), alone(network, living, inputs), rtol=1e-9, atol=1e-12
     )
+
+
+def test_results_do_not_depend_on_earlier_calls() -> None:
+    """A resumed run must go on exactly as one that was not interrupted."""
+    params = torch.randn(1, P, generator=torch.Generator().manual_seed(0))
+    inputs = torch.randn(1, ROWS, IN, generator=torch.Generator().manual_seed(1))
+    for function in (sensitivity.summed, sensitivity.absolute):
+        fresh = gated(once_feature_major)
+        first = function(fresh, params, inputs)
+        function(fresh, -params.abs(), inputs)
+        assert torch.equal(function(fresh, params, inputs), first)
+        other = gated(once_feature_major)
+        function(other, -params.abs(), inputs)
+        assert torch.equal(function(other, params, inputs), first)
 
 
 def test_a_view_of_a_larger_storage() -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from contextlib import suppress
 
 import torch
 from torch import Tensor
@@ -135,7 +134,7 @@ def root_sum_of_squares(
         outputs = differentiable(forward(network, leaf, map_leaves(lambda x: _repeated(x, copies), inputs)))
         totals = outputs.sum(1)
     number = totals.shape[1]
-    if copies not in (1, number):  # a network with another number of outputs than last time
+    if copies not in (1, number):  # a network with another number of outputs than the first time
         return root_sum_of_squares(forward, network, params, inputs, 1)
     one_hot = torch.eye(number, dtype=totals.dtype, device=totals.device)
     if copies == 1:
@@ -150,8 +149,6 @@ def root_sum_of_squares(
         found = next(passes).abs()
     for gradient in passes:
         found = torch.hypot(found, gradient)  # squares of tiny gradients would underflow
-    with suppress(TypeError):  # neither hashable nor weakly referable: not remembered
-        _number_of_outputs[network] = number
     return found, outputs.shape[1]
 
 
@@ -160,14 +157,18 @@ _number_of_outputs: weakref.WeakKeyDictionary[Network, int] = weakref.WeakKeyDic
 
 def _cheap_copies(network: Network, params: Tensor, inputs: Experiences) -> int:
     """The number of outputs K where passes are so small that mostly their calls cost time, else 1."""
-    if isinstance(network, FlatNetwork):
-        return 1  # copies would be mapped, which costs more
-    try:
-        number = _number_of_outputs.get(network, 1)
-    except TypeError:
+    work = len(params) * (params.shape[1] + 16 * count(inputs, axis=1))
+    if work > 2**14 or isinstance(network, FlatNetwork):  # whose copies would be mapped, which costs more
         return 1
-    work = number * len(params) * (params.shape[1] + 16 * count(inputs, axis=1))
-    return number if work <= 2**15 else 1
+    try:
+        if network not in _number_of_outputs:
+            one = slice(1)
+            with torch.no_grad():
+                _number_of_outputs[network] = run(network, params[one], take(inputs, (one, one))).shape[2]
+        number = _number_of_outputs[network]
+    except (TypeError, ValueError):
+        return 1  # not hashable, so that it could not be remembered; or a network that fails, as will be seen
+    return number if number * work <= 2**15 else 1
 
 
 def _repeated(values: Tensor, copies: int) -> Tensor:
