@@ -245,6 +245,16 @@ def test_unknown_reset_options_are_refused_and_change_nothing(env_id):
     assert_same(envs.lanes.info(), {key: value for key, value in before.items() if not key.startswith("_")})
 
 
+def test_lanes_take_one_seed_each(env_id):
+    envs = gym.make_vec(env_id, num_envs=3)
+    envs.reset(seed=[5, None, np.int64(9)])
+    assert envs.np_random_seed[::2] == (5, 9)
+    for seeds in ([1, 2], [1, 2, -3], [1, 2, 0.5], -1):
+        with pytest.raises(ValueError, match="seed"):
+            envs.reset(seed=seeds)
+    assert envs.np_random_seed[::2] == (5, 9)
+
+
 def test_bad_actions_are_refused_and_move_nothing(env_id):
     envs = gym.make_vec(env_id, num_envs=2)
     envs.reset(seed=0)

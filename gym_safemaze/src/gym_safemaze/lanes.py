@@ -302,10 +302,13 @@ class LaneVectorEnv(VectorEnv):
         if seed is None:
             return [None] * self.num_envs
         if isinstance(seed, int | np.integer):
-            return [int(seed) + lane for lane in range(self.num_envs)]
+            seed = [int(seed) + lane for lane in range(self.num_envs)]
         if len(seed) != self.num_envs:
             raise ValueError(f"expected one seed or a list of {self.num_envs}, one per lane, got {len(seed)}")
-        return list(seed)
+        for one in seed:
+            if one is not None and (not isinstance(one, int | np.integer) or one < 0):
+                raise ValueError(f"expected seeds to be integers of at least 0 or None, got {one!r}")
+        return [None if one is None else int(one) for one in seed]
 
     def _reset_mask(self, mask: Any) -> Mask:
         if mask is None:
