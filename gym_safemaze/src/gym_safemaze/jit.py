@@ -3,7 +3,7 @@
 Every kernel is compiled by numba in float32 or integers, for one core, with C's rules for division, and kept
 in numba's cache so that only the first use after installation pays for compilation. numba refuses to import a
 cached function when it can write neither beside the package nor below the user's home (containers, clusters);
-such a process compiles in memory instead. A kernel and the parts it calls belong in one file: the cache only
+such a process compiles in memory instead. A kernel and the kernels it calls belong in one file: the cache only
 notices changes of the file a kernel is written in.
 """
 
@@ -22,14 +22,6 @@ def kernel(function: Callable) -> Callable:
         The compiled function, called like the original.
     """
     try:
-        return numba.njit(cache=True, error_model="numpy", no_cfunc_wrapper=True)(function)
+        return numba.njit(cache=True, error_model="numpy")(function)
     except RuntimeError:  # no folder for the cache can be written
-        return numba.njit(error_model="numpy", no_cfunc_wrapper=True)(function)
-
-
-def kernel_part(function: Callable) -> Callable:
-    """Compile a function that only kernels call (a decorator).
-
-    Without a way in from Python it compiles in less time.
-    """
-    return numba.njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+        return numba.njit(error_model="numpy")(function)

@@ -14,7 +14,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_safemaze.jit import kernel, kernel_part
+from gym_safemaze.jit import kernel
 
 RADIUS = 8.0
 SENSOR_RANGE = 100.0
@@ -66,7 +66,7 @@ def _ray_table() -> NDArray[np.float32]:
 RAYS = _ray_table()
 
 
-@kernel_part
+@kernel
 def _steer(lane, turn, thrust):
     """Move speed and turn rate towards what the action asks for, by at most 0.2."""
     turn = min(max(turn, np.float32(0.0)), np.float32(1.0))
@@ -81,7 +81,7 @@ def _steer(lane, turn, thrust):
     lane.speed = min(max(np.float32(lane.speed + speed_change), -bound), bound)
 
 
-@kernel_part
+@kernel
 def _touches_wall(x, y, walls):
     """Tell whether a body centred on (x, y) would be closer than its radius to any wall."""
     touching = False
@@ -101,7 +101,7 @@ def _touches_wall(x, y, walls):
     return touching
 
 
-@kernel_part
+@kernel
 def _move(lane, walls):
     """Advance one frame: move along the heading before turning, unless a wall would be touched."""
     angle = lane.heading / 180.0 * 3.1415926
@@ -121,7 +121,7 @@ def _move(lane, walls):
         lane.position[1] = y
 
 
-@kernel_part
+@kernel
 def _sense(lane, walls, goal_x, goal_y, scratch, sensors):
     """Write the eleven sensor values of one lane into `sensors` (11,)."""
     x, y = lane.position[0], lane.position[1]
