@@ -3,8 +3,8 @@
 Every kernel is compiled by numba in float32 or integers, for one core, with C's rules for division, and kept
 in numba's cache so that only the first use after installation pays for compilation. numba refuses to import a
 cached function when it can write neither beside the package nor below the user's home (containers, clusters);
-such a process compiles in memory instead. A kernel and the kernels it calls belong in one file: the cache only
-notices changes of the file a kernel is written in.
+such a process compiles in memory instead. A kernel and the kernels it calls belong in one file: the cache
+only notices changes of the file a kernel is written in.
 """
 
 from collections.abc import Callable
