@@ -70,7 +70,7 @@ def abs_way(network: object, parents: torch.Tensor, experiences: object) -> str:
         return "as fast as SUM"
     if isinstance(network, FlatNetwork):
         per_experience.absolute(network, parents, inputs, None)
-        return ABS[per_experience.METHODS[per_experience._first_method[network]].__name__]
+        return ABS[per_experience.METHODS[per_experience._first_method.get(network, 0)].__name__]
     return "a copy per experience"
 
 

@@ -14,7 +14,7 @@ import weakref
 import torch
 from torch import Tensor
 
-from safe_mutation.experiences import Experiences, count, map_leaves, take
+from safe_mutation.experiences import Experiences, count, leaves, map_leaves, take
 from safe_mutation.flat_network import FlatNetwork
 from safe_mutation.network import GRADIENT_BUDGET, Network, differentiable, run
 
@@ -26,9 +26,11 @@ def absolute(network: Network, params: Tensor, inputs: Experiences, chunk_size: 
         network: See ``network.py``.
         params: Genomes (N, P).
         inputs: Experiences (N, I, ...).
-        chunk_size: Gradients (of one experience and output each) held at once; by default 32 MB of them.
+        chunk_size: Gradients (of one experience and output each) computed at once; by default some 100 MB.
     """
-    gradients = chunk_size or max(1, GRADIENT_BUDGET // params.shape[1])
+    # Next to its gradient, an experience needs room for what the layers make of it.
+    each = params.shape[1] + 4 * sum(leaf[0, 0].numel() for leaf in leaves(inputs))
+    gradients = chunk_size or max(1, GRADIENT_BUDGET // each)
     if isinstance(network, FlatNetwork):
         rows = [_of_module(network, params[n], take(inputs, n), gradients) for n in range(len(params))]
         return torch.stack(rows)
@@ -59,7 +61,8 @@ def _of_copies(network: Network, params: Tensor, inputs: Experiences, gradients:
 
 def _of_module(network: FlatNetwork, params: Tensor, inputs: Experiences, gradients: int) -> Tensor:
     """One parent (P,), by the first method that torch can do for this module."""
-    for index in range(_first_method.get(network, 0), len(METHODS)):
+    least = 1 if count(inputs) == 1 else 0  # a single experience leaves nothing to map over
+    for index in range(max(least, _first_method.get(network, 0)), len(METHODS)):
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message=".*performance drop", category=UserWarning)
@@ -70,7 +73,8 @@ def _of_module(network: FlatNetwork, params: Tensor, inputs: Experiences, gradie
             if index == len(METHODS) - 1:
                 raise
             continue
-        _first_method[network] = index
+        if index > least:
+            _first_method[network] = index
         return _root_sum_of_squares(list(sums)) / rows
     raise AssertionError("unreachable: the last method raises")
 
@@ -84,7 +88,7 @@ def mapped(network: FlatNetwork, params: Tensor, inputs: Experiences, gradients:
     total = count(inputs)
     rows, outputs = outputs_of_one(params, take(inputs, 0)).shape
     sums = params.new_zeros(outputs, len(params))
-    jacobian = torch.vmap(torch.func.jacrev(outputs_of_one), in_dims=(None, 0))
+    jacobian = torch.vmap(torch.func.jacrev(outputs_of_one, chunk_size=gradients), in_dims=(None, 0))
     for some in _slices(total, max(1, gradients // (rows * outputs))):
         sums += jacobian(params, take(inputs, some)).abs_().sum((0, 1))
     return sums, total * rows
@@ -104,7 +108,7 @@ def backward_mapped(
         rows += height
         one_hot = torch.eye(outputs.numel(), dtype=params.dtype, device=params.device)
         one_hot = one_hot.unflatten(1, outputs.shape).unflatten(0, outputs.shape)
-        for chosen in _slices(height, max(1, gradients // number)):
+        for chosen in _slices(height, max(1, gradients // (number * count(take(inputs, some))))):
             cotangents = one_hot[chosen].flatten(0, 1)
             (found,) = torch.autograd.grad(
                 outputs, leaf, cotangents, retain_graph=True, is_grads_batched=True
