@@ -25,7 +25,7 @@ from experiment import Experiment, advance
 from lockstep import Lockstep
 from paper_settings import OPERATORS, TABLE_S2
 from replicates import show_progress
-from solution_picture import picture_solution
+from solution_picture import picture_solution, robustness
 from steady_state_ga import Individual, SteadyStateGA
 
 HISTORY_INTERVAL = 250  # evaluations between two lines of history.jsonl for each run
@@ -77,15 +77,15 @@ def entry(lockstep: Lockstep, ga: SteadyStateGA) -> dict[str, Any]:
     }
 
 
-def evolve(lockstep: Lockstep, folder: Path, settings: dict[str, Any], first_solution: bool) -> None:
-    """Run to the end (or to the first solution), keeping history and checkpoints in the folder."""
+def evolve(lockstep: Lockstep, folder: Path, settings: dict[str, Any], solutions: int) -> None:
+    """Run to the end, or until so many runs are solved, keeping history and checkpoints in the folder."""
     saved = folder / "checkpoint.npz"
     history = History(folder / "history.jsonl", lockstep)
     done = sum(ga.evaluations for ga in lockstep.gas)
     budget = len(lockstep.gas) * lockstep.max_evaluations
     bar = tqdm(total=budget, initial=done, unit=" evaluations", smoothing=0.05, dynamic_ncols=True)
     with bar, closing(history), closing(advance(lockstep, saved, settings)) as steps:
-        while not (first_solution and any(lockstep.solved_at)):
+        while sum(solved_at is not None for solved_at in lockstep.solved_at) < solutions:
             evaluations = next(steps, 0)
             if not evaluations:
                 return
@@ -94,24 +94,33 @@ def evolve(lockstep: Lockstep, folder: Path, settings: dict[str, Any], first_sol
         checkpoint.save(saved, lockstep, settings)
 
 
-def save_champion(path: Path, lockstep: Lockstep) -> tuple[SteadyStateGA, Individual] | None:
-    """Write the best individual of all replicates, the earliest solution if any; return it and its GA."""
-    found = [(ga, ga.champion) for ga in lockstep.gas if ga.champion is not None]
-    if not found:
-        return None  # stopped before a single evaluation
-    best, champion = min(
-        found, key=lambda pair: (lockstep.solved_at[pair[0].run] or np.inf, -pair[1].fitness)
-    )
+def choose_champion(
+    lockstep: Lockstep, domain: str, operator: str, seed: int
+) -> tuple[int, Individual] | None:
+    """The best individual of all replicates and its run: a solution, if there is one.
+
+    Of several solutions it is the most robust in the maze, and the earliest elsewhere.
+    """
+    found = [(ga.run, ga.champion) for ga in lockstep.gas if ga.champion is not None]
+    solutions = [(run, champion) for run, champion in found if champion.solved]
+    if not solutions:
+        return max(found, key=lambda pair: pair[1].fitness, default=None)
+    if domain == "breadcrumb-hard-maze" and len(solutions) > 1:
+        return max(solutions, key=lambda pair: robustness(pair[1], operator, seed))
+    return min(solutions, key=lambda pair: lockstep.solved_at[pair[0]] or np.inf)
+
+
+def save_champion(path: Path, champion: Individual, run: int, evaluations: int) -> None:
+    """Write an individual, and where it comes from."""
     checkpoint.write_npz(
         path,
         genome=champion.genome,
         experiences=champion.experiences,
         fitness=np.array(champion.fitness),
         solved=np.array(champion.solved),
-        run=np.array(best.run),
-        evaluations=np.array(lockstep.solved_at[best.run] or best.evaluations),
+        run=np.array(run),
+        evaluations=np.array(evaluations),
     )
-    return best, champion
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -123,7 +132,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="default: %(default)s")
     parser.add_argument("--intensity", type=float, help="sigma, or divergence for SM-R (default: table S1)")
     parser.add_argument("--max-evaluations", type=int, help="of each run (default: table S2)")
-    parser.add_argument("--first-solution", action="store_true", help="stop when one run has solved the task")
+    parser.add_argument("--solutions", type=int, metavar="N", help="stop when N runs have solved the task")
     parser.add_argument("--output", type=Path, help="run folder (default: runs/DOMAIN/OPERATOR/seed-SEED)")
     options = parser.parse_args(arguments)
     if options.max_evaluations is None:
@@ -132,6 +141,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         options.output = Path("runs", options.domain, options.operator, f"seed-{options.seed}")
     if options.runs < 1:
         parser.error(f"argument --runs: expected at least 1 replicate, got {options.runs}")
+    if options.solutions is None:
+        options.solutions = options.runs
+    if not 1 <= options.solutions <= options.runs:
+        parser.error(
+            f"argument --solutions: expected 1 to {options.runs}, the number of runs, got {options.solutions}"
+        )
     if not 0 <= options.seed < 2**63:
         parser.error(f"argument --seed: expected a seed from 0 to 2**63 - 1, got {options.seed}")
     return options
@@ -167,18 +182,20 @@ def evolve_in(options: argparse.Namespace, lockstep: Lockstep, settings: dict[st
     folder = options.output
     checkpoint.restore(folder / "checkpoint.npz", lockstep, settings)
     checkpoint.write_atomically(folder / "settings.json", (json.dumps(settings, indent=2) + "\n").encode())
+    safe = options.operator if options.operator.startswith("SM-G") else "SM-G-SUM"
     try:
-        evolve(lockstep, folder, settings, options.first_solution)
+        evolve(lockstep, folder, settings, options.solutions)
     finally:
-        best = save_champion(folder / "champion.npz", lockstep)
-    if best is None:
-        return
-    ga, champion = best
-    solved = sum(solved_at is not None for solved_at in lockstep.solved_at)
-    at = lockstep.solved_at[ga.run]
-    print(f"{solved} of {len(lockstep.gas)} runs solved" + (f", the first at evaluation {at}" if at else ""))
+        chosen = choose_champion(lockstep, options.domain, safe, options.seed)
+        if chosen is not None:
+            run, champion = chosen
+            save_champion(folder / "champion.npz", champion, run, lockstep.gas[run].evaluations)
+    solved = [solved_at for solved_at in lockstep.solved_at if solved_at is not None]
+    print(
+        f"{len(solved)} of {len(lockstep.gas)} runs solved"
+        + (f", at evaluations {sorted(solved)}" if solved else "")
+    )
     if options.domain == "breadcrumb-hard-maze":
-        safe = options.operator if options.operator.startswith("SM-G") else "SM-G-SUM"
         print(picture_solution(folder / "solution.png", champion, safe, options.seed))
 
 

@@ -72,6 +72,12 @@ def mutants(champion: Individual, safe_operator: str, seed: int) -> dict[str, np
     }
 
 
+def robustness(champion: Individual, safe_operator: str, seed: int) -> float:
+    """Share of the champion's mutants, by the control and by the safe operator alike, that solve the maze."""
+    genomes = np.concatenate(list(mutants(champion, safe_operator, seed).values()))
+    return float(evaluate_hard_maze(hard_maze_network(), genomes).solved.mean())
+
+
 def children(operator: Any, champion: Individual, seed: int) -> np.ndarray:
     """A hundred children (100, P) of the champion."""
     return operator(

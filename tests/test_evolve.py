@@ -15,6 +15,9 @@ import checkpoint
 import evolve
 import reproduce
 from experiment import Experiment
+from networks import ParityNetwork
+from parity import evaluate_parity
+from steady_state_ga import Individual
 
 EXAMPLES = Path(evolve.__file__).parent
 
@@ -88,6 +91,43 @@ def test_the_maze_leaves_a_champion_and_a_picture(tmp_path, capsys):
     assert "of the children by control" in capsys.readouterr().out
 
 
+def test_it_stops_at_the_wanted_number_of_solutions_and_stays_stopped(tmp_path, capsys):
+    arguments = [
+        "recurrent-parity",
+        "--operator",
+        "SM-R",
+        "--runs",
+        "6",
+        "--solutions",
+        "1",
+        "--output",
+        str(tmp_path),
+    ]
+    assert evolve.main(arguments) == 0
+    assert "1 of 6 runs solved" in capsys.readouterr().out
+    with np.load(tmp_path / "champion.npz") as champion:
+        assert champion["solved"]
+        assert (evaluate_parity(ParityNetwork(), champion["genome"][None]).behavior > 0.5).all()
+    before = files(tmp_path)
+    assert evolve.main(arguments) == 0
+    assert "1 of 6 runs solved" in capsys.readouterr().out
+    assert {path: content for path, content in files(tmp_path).items() if "checkpoint" not in path.name} == {
+        path: content for path, content in before.items() if "checkpoint" not in path.name
+    }
+
+
+def test_of_several_solutions_the_most_robust_is_champion(monkeypatch):
+    experiment = Experiment("breadcrumb-hard-maze", "control", 1, 3, 250)
+    lockstep = experiment.lockstep()
+    for ga, (at, fitness) in zip(lockstep.gas, [(None, -1.0), (700, -9.0), (900, -5.0)], strict=True):
+        lockstep.solved_at[ga.run] = at
+        ga.champion = Individual(np.zeros(1266, np.float32), fitness, at is not None, np.zeros((1, 11)))
+    monkeypatch.setattr(evolve, "robustness", lambda champion, operator, seed: champion.fitness)
+    run, champion = evolve.choose_champion(lockstep, "breadcrumb-hard-maze", "SM-G-SUM", 1)
+    assert (run, champion.fitness) == (2, -5.0)
+    assert evolve.choose_champion(lockstep, "recurrent-parity", "SM-G-SUM", 1)[0] == 1
+
+
 def test_an_interrupted_run_goes_on_to_the_same_end(tmp_path):
     arguments = ["recurrent-parity", "--runs", "2", "--max-evaluations", "3000", "--operator", "SM-G-SUM"]
     assert evolve.main([*arguments, "--output", str(tmp_path / "whole")]) == 0
@@ -112,6 +152,7 @@ def test_an_interrupted_run_goes_on_to_the_same_end(tmp_path):
         (["no-such-maze"], "breadcrumb-hard-maze"),
         (["recurrent-parity", "--operator", "SM-X"], "SM-G-ABS"),
         (["recurrent-parity", "--runs", "0"], "expected at least 1 replicate, got 0"),
+        (["recurrent-parity", "--solutions", "9"], "expected 1 to 8, the number of runs, got 9"),
         (["recurrent-parity", "--seed", "-1"], "expected a seed from 0"),
         (["recurrent-parity", "--intensity", "0"], "expected sigma to be a positive number, got 0"),
         (["recurrent-parity", "--intensity", "nan"], "expected sigma to be a positive number, got nan"),
