@@ -27,7 +27,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import gymnasium as gym
 
-import gym_safemaze  # noqa: F401
+import gym_safemaze
 
 OURS = ("BreadcrumbHardMaze", "TopdownMaze", "FirstPersonMaze", "RecurrentParity")
 LANES = (1, 16, 256, 1024)
@@ -188,7 +188,7 @@ def contestants(only: str) -> list[Contestant]:
 
 def versions() -> str:
     """Return the versions of everything measured."""
-    known = []
+    known = [f"gym-safemaze {gym_safemaze.__version__}"]
     for package in PACKAGES:
         try:
             known.append(f"{package} {importlib.metadata.version(package)}")
