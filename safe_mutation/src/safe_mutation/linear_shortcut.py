@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from safe_mutation.absolute_layers import affine, shift
 from safe_mutation.experiences import Experiences, count, leaves, map_leaves, take
 from safe_mutation.network import GRADIENT_BUDGET, Network, run
 
@@ -89,21 +90,21 @@ class LayerWatch(TorchFunctionMode):
             return func(*args, **kwargs)
         if func is functional.linear:
             return self._linear(*args, **kwargs)
-        if name == "baddbmm" or name == "addmm":
-            return self._affine(*args, **kwargs)
+        if name in ("baddbmm", "addmm"):
+            return self._multiply(*args, **kwargs)
         if name in PRODUCTS and not kwargs:
-            return self._affine(None, *args)
+            return self._multiply(None, *args)
         if name in SUMS and not kwargs and len(args) == 2:
-            return self._shift(*args)
+            return self._add(*args)
         result = func(*args, **kwargs)
         if not self._only_views(result, name in SOMETIMES_VIEWS):
             raise Unsuitable(f"a weight is used in {name}")
         return result
 
     def _linear(self, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        return self._affine(bias, input, weight.mT)
+        return self._multiply(bias, input, weight.mT)
 
-    def _affine(self, bias: Tensor | None, left: Tensor, right: Tensor) -> Tensor:
+    def _multiply(self, bias: Tensor | None, left: Tensor, right: Tensor) -> Tensor:
         """Apply bias + left @ right, either factor being the weight."""
         if not (isinstance(left, Tensor) and isinstance(right, Tensor)) or left.ndim != right.ndim:
             raise Unsuitable("a weight is multiplied with a tensor of other dimensions")
@@ -111,23 +112,24 @@ class LayerWatch(TorchFunctionMode):
         if weight_first and weight_last:
             raise Unsuitable("weights are multiplied with each other")
         if not (weight_first or weight_last):  # a frozen weight with a bias that is not
-            assert bias is not None
-            return self._shift(left @ right, bias)
+            if bias is None:
+                raise Unsuitable("a weight is used in a product of others")
+            return self._add(left @ right, bias)
         weight, data = (left, right) if weight_first else (right, left)
         axis = -1 if weight_first else -2
         if data.shape[axis] != self._experiences or data.shape[:-2] != weight.shape[:-2]:
             raise Unsuitable("a layer has other rows than experiences")
         self._use(weight)
         if bias is None or not self._watched(bias):
-            product = _affine(weight, data, None, weight_first)
+            product = affine(weight, data, None, weight_first)
             return product if bias is None else product + bias
         bias = bias[(None,) * (data.ndim - bias.ndim)]
         if bias.shape[axis] != 1 or bias.shape[-3 - axis] != weight.shape[-3 - axis]:
             raise Unsuitable("a bias is not shared by the experiences alone")
         self._use(bias)
-        return _affine(weight, data, bias, weight_first)
+        return affine(weight, data, bias, weight_first)
 
-    def _shift(self, left: Any, right: Any) -> Tensor:
+    def _add(self, left: Any, right: Any) -> Tensor:
         if self._watched(left) == self._watched(right):
             if self._watched(left):
                 raise Unsuitable("weights are added to each other")
@@ -143,7 +145,7 @@ class LayerWatch(TorchFunctionMode):
         if data.ndim > 3 or differing != shared:
             raise Unsuitable("a bias is not shared by the experiences alone")
         self._use(bias)
-        return _shift(data, widened, shared[0])
+        return shift(data, widened, shared[0])
 
     def _touched(self, values: Iterable[Any]) -> bool:
         for value in values:
@@ -170,7 +172,7 @@ class LayerWatch(TorchFunctionMode):
             raise Unsuitable("a weight is detached")
         start = int(view.storage_offset()) - self._offset
         extents = sorted((s, n) for s, n in zip(view.stride(), view.shape, strict=True) if n > 1)
-        if self._parents > 1 and extents.pop() != (self._length, self._parents):
+        if self._parents > 1 and (not extents or extents.pop() != (self._length, self._parents)):
             raise Unsuitable("parents are computed one by one")
         length = 1
         for stride, extent in extents:
@@ -183,104 +185,6 @@ class LayerWatch(TorchFunctionMode):
             raise Unsuitable("a weight is used twice")
         self._used.append((start, end))
         self._end = max(self._end, end)
-
-
-def _affine(weight: Tensor, data: Tensor, bias: Tensor | None, weight_first: bool) -> Tensor:
-    function = _MappedAffine if torch._C._functorch.is_batchedtensor(weight) else _Affine
-    outputs: Tensor = function.apply(weight, data, bias, weight_first)
-    return outputs
-
-
-def _shift(data: Tensor, bias: Tensor, axis: int) -> Tensor:
-    function = _MappedShift if torch._C._functorch.is_batchedtensor(bias) else _Shift
-    outputs: Tensor = function.apply(data, bias, axis)
-    return outputs
-
-
-class _Affine(torch.autograd.Function):
-    """Left @ right + bias, whose gradients for weight and bias sum absolute values over experiences."""
-
-    @staticmethod
-    def forward(ctx: Any, weight: Tensor, data: Tensor, bias: Tensor | None, weight_first: bool) -> Tensor:
-        ctx.save_for_backward(weight, data)
-        ctx.weight_first = weight_first
-        left, right = (weight, data) if weight_first else (data, weight)
-        if bias is None:
-            return left @ right
-        return torch.baddbmm(bias, left, right) if data.ndim == 3 else torch.addmm(bias, left, right)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, None]:
-        weight, data = ctx.saved_tensors
-        size = gradient.abs()
-        to_data = to_bias = None
-        if ctx.needs_input_grad[2]:
-            to_bias = size.sum(-1 if ctx.weight_first else -2, keepdim=True)
-        if ctx.weight_first:
-            if ctx.needs_input_grad[1]:
-                to_data = weight.mT @ gradient
-            return size @ data.abs().mT, to_data, to_bias, None
-        if ctx.needs_input_grad[1]:
-            to_data = gradient @ weight.mT
-        return data.abs().mT @ size, to_data, to_bias, None
-
-
-class _Shift(torch.autograd.Function):
-    """Data + bias, the bias being the same for all experiences along an axis."""
-
-    @staticmethod
-    def forward(ctx: Any, data: Tensor, bias: Tensor, axis: int) -> Tensor:
-        ctx.axis = axis
-        return data + bias
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        return gradient, gradient.abs().sum(ctx.axis, keepdim=True), None
-
-
-class _MappedAffine(torch.autograd.Function):
-    """What vmap calls in place of _Affine: the same for all lanes at once."""
-
-    @staticmethod
-    def vmap(
-        info: Any,
-        axes: tuple[Any, ...],
-        weight: Tensor,
-        data: Tensor,
-        bias: Tensor | None,
-        weight_first: bool,
-    ) -> tuple[Tensor, int]:
-        weight, data = _lanes(weight, axes[0], info), _lanes(data, axes[1], info)
-        return _affine(weight, data, None if bias is None else _lanes(bias, axes[2], info), weight_first), 0
-
-    @staticmethod
-    def forward(weight: Tensor, data: Tensor, bias: Tensor | None, weight_first: bool) -> Tensor:
-        raise NotImplementedError("only called by vmap")
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        """Nothing: the lanes' own function keeps what it needs."""
-
-
-class _MappedShift(torch.autograd.Function):
-    """What vmap calls in place of _Shift."""
-
-    @staticmethod
-    def vmap(info: Any, axes: tuple[Any, ...], data: Tensor, bias: Tensor, axis: int) -> tuple[Tensor, int]:
-        return _shift(_lanes(data, axes[0], info), _lanes(bias, axes[1], info), axis), 0
-
-    @staticmethod
-    def forward(data: Tensor, bias: Tensor, axis: int) -> Tensor:
-        raise NotImplementedError("only called by vmap")
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        """Nothing: the lanes' own function keeps what it needs."""
-
-
-def _lanes(value: Tensor, axis: int | None, info: Any) -> Tensor:
-    """A tensor that vmap has taken apart, with the lanes as its first axis."""
-    return value.expand(info.batch_size, *value.shape) if axis is None else value.movedim(axis, 0)
 
 
 def _unwrap(value: Tensor) -> Tensor:
