@@ -19,11 +19,6 @@ from safe_mutation.experiences import Experiences, count, leaves
 
 Network: TypeAlias = Callable[[Any, Any], Any]
 
-# Numbers that the parents of one pass may need, roughly: what the caches of a processor hold, and for a GPU
-# what it takes to be busy.
-PASS_BUDGET = {"cpu": 2**21, "cuda": 2**27}
-GRADIENT_BUDGET = 2**23  # numbers in the gradients of single experiences that are held at once
-
 
 def run(network: Network, params: Tensor, inputs: Experiences) -> Tensor:
     """Outputs of every parent as rows (N, R, K): R = I experiences, or I*T with outputs at each time step.
@@ -80,7 +75,7 @@ def chunks(network: Network, params: Tensor, inputs: Experiences, chunk_size: in
     if chunk_size is None:
         # 256 stands for the activations of one experience, which cannot be seen from outside.
         each = length + sum(leaf[0].numel() + 256 * leaf.shape[1] for leaf in leaves(inputs))
-        budget = PASS_BUDGET.get(params.device.type, PASS_BUDGET["cuda"])
+        budget = 2**21 if params.is_cpu else 2**27  # what the caches hold, or what keeps a GPU busy
         chunk_size = 1 if getattr(network, "loops", False) else max(1, budget // each)
     for start in range(0, parents, chunk_size):
         yield slice(start, start + chunk_size)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from safe_mutation.experiences import Experiences, count, leaves, map_leaves, take
 from safe_mutation.flat_network import FlatNetwork
-from safe_mutation.network import GRADIENT_BUDGET, Network, differentiable, run
+from safe_mutation.network import Network, differentiable, run
 
 
 def absolute(network: Network, params: Tensor, inputs: Experiences, chunk_size: int | None) -> Tensor:
@@ -26,17 +26,24 @@ def absolute(network: Network, params: Tensor, inputs: Experiences, chunk_size: 
         network: See ``network.py``.
         params: Genomes (N, P).
         inputs: Experiences (N, I, ...).
-        chunk_size: Gradients (of one experience and output each) computed at once; by default some 100 MB.
+        chunk_size: Gradients (of one experience and output each) computed at once; by default what fits.
     """
-    # Next to its gradient, an experience needs room for what the layers make of it.
-    each = params.shape[1] + 4 * sum(leaf[0, 0].numel() for leaf in leaves(inputs))
-    gradients = chunk_size or max(1, GRADIENT_BUDGET // each)
+    gradients = chunk_size or _gradients_at_once(params, inputs)
     if isinstance(network, FlatNetwork):
         rows = [_of_module(network, params[n], take(inputs, n), gradients) for n in range(len(params))]
         return torch.stack(rows)
     together = max(1, gradients // count(inputs, axis=1))  # parents whose copies fit into one chunk
     chosen = _slices(len(params), together)
     return torch.cat([_of_copies(network, params[some], take(inputs, some), gradients) for some in chosen])
+
+
+def _gradients_at_once(params: Tensor, inputs: Experiences) -> int:
+    """What fits into the caches of a processor; at least 8 if they take no more than some 100 MB."""
+    # Next to its gradient, an experience needs room for what the layers make of it.
+    each = params.shape[1] + 4 * sum(leaf[0, 0].numel() for leaf in leaves(inputs))
+    if not params.is_cpu:
+        return max(1, 2**27 // each)
+    return max(1, min(2**23 // each, max(8, 2**20 // each)))
 
 
 def _of_copies(network: Network, params: Tensor, inputs: Experiences, gradients: int) -> Tensor:
