@@ -148,6 +148,39 @@ def test_second_order_is_the_hessian_of_the_divergence() -> None:
     assert_close(measured[0].square(), (hessian @ direction[0]).abs())
 
 
+class OnceDifferentiable(torch.autograd.Function):
+    """tanh with neither a forward-mode rule nor a second derivative."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        ctx.save_for_backward(torch.tanh(x))
+        return torch.tanh(x)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        (y,) = ctx.saved_tensors
+        return gradient * (1 - y * y)
+
+
+def test_second_order_falls_back_on_a_difference_and_says_so() -> None:
+    generator = torch.Generator().manual_seed(3)
+    params = torch.randn(2, 6, generator=generator, dtype=torch.float64)
+    inputs = torch.randn(2, 5, 3, generator=generator, dtype=torch.float64)
+    direction = torch.randn(2, 6, generator=generator, dtype=torch.float64)
+
+    def once(w: Tensor, x: Tensor) -> Tensor:
+        return OnceDifferentiable.apply(x @ w.view(-1, 3, 2))
+
+    with pytest.warns(RuntimeWarning, match="central difference"):
+        measured = sensitivity.second_order(once, params, inputs, direction)
+    expected = sensitivity.second_order(
+        lambda w, x: torch.tanh(x @ w.view(-1, 3, 2)), params, inputs, direction
+    )
+    torch.testing.assert_close(measured, expected, rtol=1e-4, atol=1e-6)
+    sensitivity.second_order(once, params, inputs, direction)  # it says so once
+
+
 def test_divergence_is_equation_1() -> None:
     def network(w: Tensor, x: Tensor) -> Tensor:
         return w[:, None, :2] * x

@@ -33,8 +33,8 @@ def tangent(network: Network, params: Tensor, direction: Tensor, inputs: Experie
         direction: v (N, P).
         inputs: Experiences (N, I, ...).
     """
-    first = _remembered(network)
-    for index in range(first, len(METHODS) - 1):
+    last = len(METHODS) - 1
+    for index in range(_remembered(network), last):
         try:
             result = METHODS[index](network, params, direction, inputs)
         except torch.OutOfMemoryError:
@@ -43,8 +43,15 @@ def tangent(network: Network, params: Tensor, direction: Tensor, inputs: Experie
             continue
         _remember(network, index)
         return result
-    _remember(network, len(METHODS) - 1)
-    return METHODS[-1](network, params, direction, inputs)
+    if _remembered(network) < last:
+        warnings.warn(
+            "torch can differentiate this network neither forwards nor twice: SM-G-SO falls back on a central "
+            "difference, good to about three digits",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        _remember(network, last)
+    return METHODS[last](network, params, direction, inputs)
 
 
 def forward_mode(network: Network, params: Tensor, direction: Tensor, inputs: Experiences) -> Tensor:
