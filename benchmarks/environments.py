@@ -149,7 +149,7 @@ def kheperax() -> Iterator[Contestant]:
     import jax
 
     # kheperax 0.2.0 calls these by names that jax has removed since
-    jax.tree_leaves, jax.tree_map = jax.tree_util.tree_leaves, jax.tree_util.tree_map  # type: ignore[attr-defined]
+    jax.tree_leaves, jax.tree_map = jax.tree_util.tree_leaves, jax.tree_util.tree_map
     from kheperax.tasks.config import KheperaxConfig
     from kheperax.tasks.main import KheperaxTask
 
