@@ -465,6 +465,12 @@ INFINITE[0, 0] = np.inf
         ({"experiences": np.float32(1)}, ValueError, r"experiences of shape \(I, \.\.\.\).*got \(\)"),
         ({"experiences": np.array(["a"])}, TypeError, "numeric dtype, got <U1"),
         ({"experiences": {}}, ValueError, "got an empty dict"),
+        ({"experiences": [[1.0, 2.0], [3.0]]}, ValueError, "got a list of unequal parts"),
+        (
+            {"experiences": {"a": INPUTS, "b": INPUTS[:3]}},
+            ValueError,
+            r"with the same I, got \(12, 3\), \(3, 3\)",
+        ),
         ({"experiences": INPUTS.astype(int)}, ValueError, "experiences that the network can take"),
         ({"experiences": INFINITE}, ValueError, "expected finite .*, got .* nan or inf for parent 0"),
         ({"per_parent": True}, ValueError, r"experiences of shape \(4, I, \.\.\.\), got \(12, 3\)"),

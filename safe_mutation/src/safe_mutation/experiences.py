@@ -118,7 +118,13 @@ def _as_tensor(leaf: Any, parents: Tensor) -> Tensor:
         if tensor.is_inference():  # cannot take part in a gradient
             tensor = tensor.clone()
     else:
-        array = np.asarray(leaf)
+        try:
+            array = np.asarray(leaf)
+        except ValueError as error:
+            raise ValueError(
+                f"expected experiences as an array, with as many for every parent, got a {type(leaf).__name__} of "
+                f"unequal parts: {error}"
+            ) from error
         if array.dtype.kind not in "fiub":
             raise TypeError(
                 f"expected experiences of a numeric dtype, got {array.dtype} ({type(leaf).__name__})"

@@ -45,8 +45,8 @@ def tangent(network: Network, params: Tensor, direction: Tensor, inputs: Experie
         return result
     if _remembered(network) < last:
         warnings.warn(
-            "torch can differentiate this network neither forwards nor twice: SM-G-SO falls back on a central "
-            "difference, good to about three digits",
+            "torch can differentiate this network neither forwards nor twice: SM-G-SO falls back on a "
+            "central difference, good to about three digits",
             RuntimeWarning,
             stacklevel=2,
         )
