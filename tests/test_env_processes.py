@@ -27,10 +27,13 @@ def run(code: str, *options: str, **environment: str) -> str:
 
 
 def test_same_seed_gives_the_same_rollout_in_another_process():
-    code = "import gymnasium as gym, test_env_api as t; print(*[t.digest(t.rollout(gym.make(i), 11)) for i in t.IDS])"
-    assert run(code, PYTHONHASHSEED="123").split() == [
-        digest(rollout(gym.make(env_id), 11)) for env_id in IDS
-    ]
+    code = """
+import gymnasium as gym
+from test_env_api import IDS, digest, rollout
+print(*[digest(rollout(gym.make(env_id), seed=11)) for env_id in IDS])
+"""
+    here = [digest(rollout(gym.make(env_id), seed=11)) for env_id in IDS]
+    assert run(code, PYTHONHASHSEED="123").split() == here
 
 
 def test_neither_torch_nor_pygame_is_needed_to_step():
