@@ -8,7 +8,8 @@ from network_kinds import KINDS, Kind
 from safe_mutation import SMGSO, SMR, GaussianMutation, SMGAbs, SMGSum
 from safe_mutation.experiences import map_leaves
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+if not torch.cuda.is_available():
+    pytest.skip("no GPU", allow_module_level=True)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

@@ -122,8 +122,8 @@ def _as_tensor(leaf: Any, parents: Tensor) -> Tensor:
             array = np.asarray(leaf)
         except ValueError as error:
             raise ValueError(
-                f"expected experiences as an array, with as many for every parent, got a {type(leaf).__name__} "
-                f"of unequal parts: {error}"
+                f"expected experiences as an array, with as many for every parent, got a "
+                f"{type(leaf).__name__} of unequal parts: {error}"
             ) from error
         if array.dtype.kind not in "fiub":
             raise TypeError(
