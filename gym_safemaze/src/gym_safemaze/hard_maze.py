@@ -59,8 +59,9 @@ class HardMazeLanes:
         self._walls = robot.wall_table(np.asarray(maze.walls))
         self._goal_x, self._goal_y = maze.goal
         self._final = reward == "final"
-        decisions = -(-self.max_steps // self.frame_skip)
-        self._trails = np.zeros((self.num_lanes, decisions + 1, 2), np.float32) if keep_trails else None
+        self._trails: list[list[NDArray]] | None = (
+            [[] for _ in range(self.num_lanes)] if keep_trails else None
+        )
         recorded = self.frame_skip if record_frames else 1
         self._frames = np.zeros((self.num_lanes, recorded, robot.NUM_SENSORS), dtype=np.float32)
 
@@ -81,12 +82,16 @@ class HardMazeLanes:
         first = np.zeros((self.num_lanes, 1, robot.NUM_SENSORS), dtype=np.float32)
         self._run(np.zeros((self.num_lanes, 2), np.float32), mask, 0, first)
         self._frames[mask] = first[mask]
-        self._extend_trails()
+        if self._trails is not None:
+            for lane in np.flatnonzero(mask):
+                self._trails[lane] = [self.state["position"][lane].copy()]
 
     def step(self, actions: NDArray, active: Mask) -> StepResult:
         """Advance the active robots by `frame_skip` frames, or to the end of the episode."""
         rewards, over = self._run(actions, active, self.frame_skip, self._frames)
-        self._extend_trails()
+        if self._trails is not None:
+            for lane in np.flatnonzero(active):
+                self._trails[lane].append(self.state["position"][lane].copy())
         return self.observe(), rewards, over, np.zeros(self.num_lanes, dtype=np.bool_)
 
     def observe(self) -> NDArray[np.float32]:
@@ -130,20 +135,12 @@ class HardMazeLanes:
             canvas.line([place, end], SENSOR, 0.5)
             canvas.disc(end, 1.2, SENSOR)
         if self._trails is not None:
-            canvas.line(self._trails[lane, : self._decisions()[lane] + 1], TRAJECTORY, 1.0)
+            canvas.line(self._trails[lane], TRAJECTORY, 1.0)
         canvas.disc(place, robot.RADIUS, ROBOT)
         canvas.line([place, place + robot.RADIUS * _direction(heading)], PAPER, 1.2)
         for quarter in np.flatnonzero(self._frames[lane, -1, 7:]):
             canvas.disc(place + 0.6 * robot.RADIUS * _direction(heading + 90 * quarter), 1.5, GOAL)
         return canvas.picture()
-
-    def _decisions(self) -> NDArray[np.int32]:
-        """Return how many actions each robot has taken in its episode, (N,)."""
-        return -(-self.state["steps"] // self.frame_skip)
-
-    def _extend_trails(self) -> None:
-        if self._trails is not None:
-            self._trails[np.arange(self.num_lanes), self._decisions()] = self.state["position"]
 
     def _run(
         self, actions: NDArray[np.float32], active: Mask, frame_skip: int, frames: NDArray[np.float32]

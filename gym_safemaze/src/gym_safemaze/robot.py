@@ -192,7 +192,7 @@ def run(
         lanes: states (N,) of dtype `LANE`, changed in place.
         active: (N,) bool; the other lanes stay as they are and nothing is written into their rows.
         actions: (N, 2) float32, turn and thrust, each clamped to [0, 1].
-        frame_skip: frames to simulate; with 0 nothing moves, and sensors and fitness are brought up to date.
+        frame_skip: frames to simulate; with 0 nothing moves, and everything is brought up to date.
         max_steps: frames of an episode.
         final: whether the reward is the fitness at the end, else it is the fitness gained.
         walls: the table of `wall_table`.
@@ -222,9 +222,9 @@ def run(
             if step < count:
                 _steer(lane, actions[i, 0], actions[i, 1])
                 _move(lane, walls)
-                dx, dy = goal_x - lane.position[0], goal_y - lane.position[1]
-                if math.sqrt(dx * dx + dy * dy) < np.float32(GOAL_RADIUS):
-                    lane.solved = True
+            dx, dy = goal_x - lane.position[0], goal_y - lane.position[1]
+            if math.sqrt(dx * dx + dy * dy) < np.float32(GOAL_RADIUS):
+                lane.solved = True
             if frames.shape[1] > 1 or step == played - 1:
                 _sense(lane, walls, goal_x, goal_y, scratch, frames[i, min(step, frames.shape[1] - 1)])
         for step in range(played, frames.shape[1]):
