@@ -41,7 +41,7 @@ from safe_mutation.mutation import Mutation
 RESULTS = Path(__file__).with_name("operators.json")
 OPERATORS = ("SM-G-SUM", "SM-G-ABS", "SM-G-SO", "SM-R")
 INTENSITY = {"SM-G-SUM": 0.1, "SM-G-ABS": 0.005, "SM-G-SO": 0.01, "SM-R": 0.005}
-SECONDS_PER_CASE = 20.0
+SECONDS_PER_CASE = 15.0
 
 
 class Residual(nn.Module):
@@ -308,6 +308,14 @@ def measure_population(number: int, device: str) -> dict[str, float]:
     return result
 
 
+def processor() -> str:
+    """The processor's name."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
 def load() -> dict[str, Any]:
     """The results so far."""
     return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
@@ -317,7 +325,7 @@ def save(section: str, key: str, value: Any) -> None:
     """Add one result."""
     results = load()
     results["machine"] = {
-        "processor": platform.processor() or platform.machine(),
+        "processor": processor(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
@@ -329,35 +337,47 @@ def save(section: str, key: str, value: Any) -> None:
 
 def tables(results: dict[str, Any]) -> str:
     """All results as Markdown."""
-    lines = [
-        "| network | operator | published | N = 1 | N = 20 | N = 100 | N = 250 | peak MB |",
-        "|---" * 8 + "|",
-    ]
-    for key, row in results.get("time", {}).items():
-        net, operator = key.split(": ")
-        cells = []
-        for n in ("1", "20", "100", "250"):
-            ms = row["ours_ms"].get(n)
-            cells.append("" if ms is None else f"{ms:.3g} ms ({_ratio(row['published_ms'] / ms)})")
-        memory = results.get("memory", {}).get(key, {})
-        megabytes = f"{memory['1']:.0f} (published {memory['0']:.0f})" if memory else ""
-        lines.append(
-            f"| {net} | {operator} | {row['published_ms']:.3g} ms | {' | '.join(cells)} | {megabytes} |"
-        )
+    lines = ["| network | operator | published | N = 1 | N = 20 | N = 100 | N = 250 |", "|---" * 7 + "|"]
+    for net in NETS:
+        for operator in OPERATORS:
+            row = results.get("time", {}).get(f"{net}: {operator}")
+            if row:
+                published = row["published_ms"]
+                cells = [_cell(row["ours_ms"], n, published) for n in ("1", "20", "100", "250")]
+                if "4" in row["ours_ms"]:
+                    cells[1] = "N = 4: " + _cell(row["ours_ms"], "4", published)
+                lines.append(f"| {net} | {operator} | {_time(published)} | {' | '.join(cells)} |")
+    memory = results.get("memory")
+    if memory:
+        lines += ["", "| network | operator | peak memory, published | N = 1 | N parents |", "|---" * 5 + "|"]
+    for key, row in (memory or {}).items():
+        (_, published), (_, one), (most, many) = row.items()
+        cells = f"{published:.0f} MB | {one:.0f} MB | N = {most}: {many:.0f} MB"
+        lines.append(f"| {key.replace(': ', ' | ')} | {cells} |")
     for name, title in (("scaling cpu", "weights"), ("scaling cuda", "weights, GPU")):
         rows = results.get(name)
         if rows:
             lines += ["", f"| {title} | control | {' | '.join(OPERATORS)} |", "|---" * 6 + "|"]
         for row in (rows or {}).values():
-            cells = [f"{row[f'{op} ms']:.3g} ms, {row[f'{op} MB']:.0f} MB" for op in ("control", *OPERATORS)]
+            cells = [f"{_time(row[f'{op} ms'])}, {row[f'{op} MB']:.0f} MB" for op in ("control", *OPERATORS)]
             lines.append(f"| {row['weights']:,} | {' | '.join(cells)} |")
     for name, title in (("population cpu", "parents"), ("population cuda", "parents, GPU")):
         rows = results.get(name)
         if rows:
             lines += ["", f"| {title} | {' | '.join(OPERATORS)} |", "|---" * 5 + "|"]
         for row in (rows or {}).values():
-            lines.append(f"| {row['parents']} | {' | '.join(f'{row[op]:.3g} ms' for op in OPERATORS)} |")
+            lines.append(f"| {row['parents']:.0f} | {' | '.join(_time(row[op]) for op in OPERATORS)} |")
     return "\n".join(lines)
+
+
+def _cell(milliseconds: dict[str, float], number: str, published: float) -> str:
+    if number not in milliseconds:
+        return ""
+    return f"{_time(milliseconds[number])} ({_ratio(published / milliseconds[number])})"
+
+
+def _time(milliseconds: float) -> str:
+    return f"{milliseconds:.3g} ms" if milliseconds < 999.5 else f"{milliseconds / 1e3:.3g} s"
 
 
 def _ratio(value: float) -> str:
@@ -392,7 +412,7 @@ def main() -> None:
                 if options.what == "time":
                     result = measure_time(net, operator)
                 else:
-                    numbers = (0, *NETS[net].parents)
+                    numbers = (0, 1, NETS[net].parents[-1])
                     result = {str(n): peak_memory(net, operator, str(n)) for n in numbers}
                 print(net, operator, json.dumps(result), flush=True)
                 save(options.what, f"{net}: {operator}", result)
