@@ -5,6 +5,9 @@ in numba's cache so that only the first use after installation pays for compilat
 cached function when it can write neither beside the package nor below the user's home (containers, clusters);
 such a process compiles in memory instead. A kernel and the kernels it calls belong in one file: the cache
 only notices changes of the file a kernel is written in.
+
+Kernels assign elements, never slices: for a slice numba compiles the text of the error that its shape might
+raise, which takes longer than all the rest.
 """
 
 from collections.abc import Callable

@@ -228,7 +228,8 @@ def run(
             if frames.shape[1] > 1 or step == played - 1:
                 _sense(lane, walls, goal_x, goal_y, scratch, frames[i, min(step, frames.shape[1] - 1)])
         for step in range(played, frames.shape[1]):
-            frames[i, step] = frames[i, played - 1]
+            for k in range(frames.shape[2]):
+                frames[i, step, k] = frames[i, played - 1, k]
         lane.steps += count
         over[i] = lane.steps >= max_steps
         before = lane.fitness
