@@ -56,6 +56,12 @@ def test_lockstep_equals_single_searches(inputs: np.ndarray) -> None:
     together = op(parents, experiences=inputs, generator=list(range(6)))
     for n, parent in enumerate(parents):
         np.testing.assert_allclose(op(parent, experiences=inputs, generator=n), together[n], rtol=1e-9)
+    chunked, info = SMR(network, divergence=0.1, chunk_size=4)(
+        parents, experiences=inputs, generator=list(range(6)), return_info=True
+    )
+    np.testing.assert_allclose(chunked, together, rtol=1e-9)
+    assert info.status == ["converged"] * 6
+    assert info.divergence.shape == (6,)
 
 
 def test_an_unreachable_target_is_reported(inputs: np.ndarray) -> None:

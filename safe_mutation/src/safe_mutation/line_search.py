@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from safe_mutation.experiences import Experiences, take
 from safe_mutation.genomes import require_finite
-from safe_mutation.network import Network, run
+from safe_mutation.network import Network, chunks, run
 
 MAX_GROWTH = math.log(8.0)  # largest step of ln(magnitude) while the target is not yet bracketed
 FLAT_EXPANSIONS = 6  # so many of them in a row without growth: the outputs are saturated
@@ -33,7 +34,7 @@ class LineSearch(NamedTuple):
         divergence: Divergence reached by the children (N,), float64.
         status: For each "converged", "saturated" (no magnitude changes the outputs enough), "jump" (the
             divergence steps over the target) or "exhausted" (out of passes).
-        forward_passes: Passes of the network, the parents' own included.
+        forward_passes: Passes of the network that the longest search took, the parents' own included.
     """
 
     children: Tensor
@@ -52,6 +53,7 @@ def search(
     *,
     tolerance: float = 0.01,
     max_passes: int = 40,
+    chunk_size: int | None = None,
 ) -> LineSearch:
     """Find m > 0 for which divergence(w, w + m d) is the target, to a relative tolerance.
 
@@ -65,10 +67,38 @@ def search(
         target: Wanted divergence (equation 1).
         tolerance: Accepted relative deviation from it.
         max_passes: Forward passes before giving up.
+        chunk_size: Parents in lockstep; by default what fits into caches.
 
     Raises:
         ValueError: If the outputs of a parent are not finite.
     """
+    parts = [
+        _in_lockstep(
+            network, parents[some], directions[some], take(inputs, some), target, tolerance, max_passes
+        )
+        for some in chunks(network, parents, inputs, chunk_size)
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    children, magnitude, divergence, status, passes = zip(*parts, strict=True)
+    return LineSearch(
+        torch.cat(children),
+        np.concatenate(magnitude),
+        np.concatenate(divergence),
+        list(chain.from_iterable(status)),
+        max(passes),
+    )
+
+
+def _in_lockstep(
+    network: Network,
+    parents: Tensor,
+    directions: Tensor,
+    inputs: Experiences,
+    target: float,
+    tolerance: float,
+    max_passes: int,
+) -> LineSearch:
     with torch.no_grad():
         base = run(network, parents, inputs)
         require_finite(base, "finite outputs")

@@ -30,7 +30,7 @@ class MutationInfo:
         clipped: SM-G: share of weights whose step was cut at the clip.
         sensitivity: SM-G: sensitivities as computed, before those rules, (N, P) or (P,).
         status: SM-R: "converged", "saturated", "jump" or "exhausted" (see ``line_search``).
-        forward_passes: SM-R: forward passes that the search took, the parents' own included.
+        forward_passes: SM-R: forward passes that the longest search took, the parents' own included.
     """
 
     divergence: Any = None

@@ -73,6 +73,7 @@ class SMR(Mutation):
         divergence: Target of equation 1.
         tolerance: Accepted relative deviation from it.
         max_passes: Forward passes before giving up.
+        chunk_size: Parents searched in lockstep; by default what fits into caches.
         experiences: See SMGSum.
         max_experiences: See SMGSum.
         mask: See SMGSum.
@@ -81,12 +82,14 @@ class SMR(Mutation):
     divergence: float = field(kw_only=True)
     tolerance: float = field(default=0.01, kw_only=True)
     max_passes: int = field(default=40, kw_only=True)
+    chunk_size: int | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_positive("divergence", self.divergence)
         require_positive("tolerance", self.tolerance)
         require_count("max_passes", self.max_passes, least=3)
+        require_count("chunk_size", self.chunk_size)
 
     def _mutate(self, request: Request, sensitivity: Any, detailed: bool) -> tuple[Tensor, MutationInfo]:
         if sensitivity is not None:
@@ -100,6 +103,7 @@ class SMR(Mutation):
             self.divergence,
             tolerance=self.tolerance,
             max_passes=self.max_passes,
+            chunk_size=self.chunk_size,
         )
         missed = [n for n, status in enumerate(found.status) if status != "converged"]
         if missed and not detailed:
