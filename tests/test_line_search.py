@@ -143,6 +143,8 @@ def test_parents_without_finite_outputs_are_refused() -> None:
     parents = torch.tensor([[1.0], [-1.0]])
     with pytest.raises(ValueError, match=r"finite outputs, got 3 values .* for parent 1"):
         SMR(network, divergence=0.1)(parents, experiences=torch.ones(3, 1), generator=0)
+    with pytest.raises(ValueError, match="for parent 1"):
+        SMR(network, divergence=0.1, chunk_size=1)(parents, experiences=torch.ones(3, 1), generator=0)
 
 
 def test_a_numpy_function_batched_or_not(inputs: np.ndarray) -> None:

@@ -60,8 +60,13 @@ class Genomes:
         return self.restore(values.to(self.dtype))
 
 
-def require_finite(values: Tensor, wanted: str) -> None:
+def require_finite(values: Tensor, wanted: str, first: int = 0) -> None:
     """Refuse values (N, ...) that are not finite, naming the first parent that has any.
+
+    Args:
+        values: One row for each parent.
+        wanted: What was expected.
+        first: Number of the parent in the first row.
 
     Raises:
         ValueError: If there is one.
@@ -73,5 +78,5 @@ def require_finite(values: Tensor, wanted: str) -> None:
     if bad.any():
         parent = int(bad.nonzero()[0])
         raise ValueError(
-            f"expected {wanted}, got {int(bad[parent])} values that are nan or inf for parent {parent}"
+            f"expected {wanted}, got {int(bad[parent])} values that are nan or inf for parent {first + parent}"
         )

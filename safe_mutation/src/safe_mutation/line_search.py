@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import NamedTuple
 
@@ -72,10 +73,9 @@ def search(
     Raises:
         ValueError: If the outputs of a parent are not finite.
     """
+    lockstep = partial(_in_lockstep, network, target=target, tolerance=tolerance, max_passes=max_passes)
     parts = [
-        _in_lockstep(
-            network, parents[some], directions[some], take(inputs, some), target, tolerance, max_passes
-        )
+        lockstep(parents[some], directions[some], take(inputs, some), first=some.start)
         for some in chunks(network, parents, inputs, chunk_size)
     ]
     if len(parts) == 1:
@@ -95,13 +95,15 @@ def _in_lockstep(
     parents: Tensor,
     directions: Tensor,
     inputs: Experiences,
+    *,
+    first: int,
     target: float,
     tolerance: float,
     max_passes: int,
 ) -> LineSearch:
     with torch.no_grad():
         base = run(network, parents, inputs)
-        require_finite(base, "finite outputs")
+        require_finite(base, "finite outputs", first)
         norm = torch.linalg.vector_norm
         scale = (norm(parents, dim=1) / norm(directions, dim=1)).tolist()
         # A tenth of the genome's length: mostly still near the quadratic range, and well above rounding.
