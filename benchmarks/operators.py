@@ -41,7 +41,7 @@ from safe_mutation.mutation import Mutation
 RESULTS = Path(__file__).with_name("operators.json")
 OPERATORS = ("SM-G-SUM", "SM-G-ABS", "SM-G-SO", "SM-R")
 INTENSITY = {"SM-G-SUM": 0.1, "SM-G-ABS": 0.005, "SM-G-SO": 0.01, "SM-R": 0.005}
-SECONDS_PER_CASE = 15.0
+SECONDS_PER_CASE = 10.0
 
 
 class Residual(nn.Module):

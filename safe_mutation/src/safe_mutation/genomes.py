@@ -78,5 +78,6 @@ def require_finite(values: Tensor, wanted: str, first: int = 0) -> None:
     if bad.any():
         parent = int(bad.nonzero()[0])
         raise ValueError(
-            f"expected {wanted}, got {int(bad[parent])} values that are nan or inf for parent {first + parent}"
+            f"expected {wanted}, got {int(bad[parent])} values that are nan or inf "
+            f"for parent {first + parent}"
         )
