@@ -11,7 +11,16 @@ import gym_safemaze  # noqa: F401
 FOLDER = Path(__file__).parents[1] / "gym_safemaze"
 PAGES = [FOLDER / "README.md", *sorted((FOLDER / "docs").glob("*.md"))]
 
-HEADINGS = "Observation, Action, Reward, Start and end, Info, Arguments, Source, Version history".split(", ")
+HEADINGS = (
+    "Observation",
+    "Action",
+    "Reward",
+    "Start and end",
+    "Info",
+    "Arguments",
+    "Source",
+    "Version history",
+)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -232,9 +232,16 @@ def test_bad_reset_options_are_refused_and_change_nothing(options, message):
     envs.reset()
     envs.step(np.ones((2, 2)))
     before = envs.lanes.state.copy()
+    seeds = envs.np_random_seed
     with pytest.raises(ValueError, match=message):
-        envs.reset(options=options)
+        envs.reset(seed=1, options=options)
     np.testing.assert_array_equal(envs.lanes.state, before)
+    assert envs.np_random_seed == seeds
+    env = gym.make(ID).unwrapped
+    seed = env.np_random_seed
+    with pytest.raises(ValueError, match=message.replace("2, 2", "1, 2")):
+        env.reset(seed=1, options=options)
+    assert env.np_random_seed == seed
 
 
 def test_maze_files_are_read_and_bad_lines_named(tmp_path):

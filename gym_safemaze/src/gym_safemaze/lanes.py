@@ -116,8 +116,13 @@ class LaneEnv(gym.Env):
             ValueError: for an option the domain does not know.
         """
         chosen = _known_options(options, self.lanes.reset_options)
+        before = self._np_random, self._np_random_seed
         super().reset(seed=seed)
-        self.lanes.reset(self._all, lambda lane: self.np_random, chosen)
+        try:
+            self.lanes.reset(self._all, lambda lane: self.np_random, chosen)
+        except ValueError:  # a refused reset leaves everything as it was
+            self._np_random, self._np_random_seed = before
+            raise
         self._running = True
         if self.render_mode == "human":
             self._show()
@@ -209,10 +214,15 @@ class LaneVectorEnv(VectorEnv):
         chosen = _known_options(options, (*self.lanes.reset_options, "reset_mask"))
         mask = self._reset_mask(chosen.pop("reset_mask", None))
         seeds = self._lane_seeds(seed)
+        before = self._seeds.copy(), self._generators.copy()
         for lane in np.flatnonzero(mask):
             if seeds[lane] is not None:
                 self._seeds[lane], self._generators[lane] = seeds[lane], None
-        self.lanes.reset(mask, self._generator, chosen)
+        try:
+            self.lanes.reset(mask, self._generator, chosen)
+        except ValueError:  # a refused reset leaves everything as it was
+            self._seeds, self._generators = before
+            raise
         self._started = True
         if mask.all():
             self._finished = None
