@@ -238,7 +238,7 @@ def _random_genomes(like: Tensor) -> Iterator[Tensor]:
 
 
 def _compare_precisely(network: Network, params: Tensor, inputs: Experiences) -> bool | None:
-    if params.numel() <= 2**23:
+    if params.numel() <= 2**19:
         try:
             wide = map_leaves(lambda x: x.double() if x.is_floating_point() else x, inputs)
             return _compare(network, params.double(), wide, tolerance=1e-9)

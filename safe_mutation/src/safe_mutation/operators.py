@@ -55,7 +55,7 @@ class GaussianMutation(Mutation):
         require_positive("sigma", self.sigma)
 
     def _mutate(self, request: Request, sensitivity: Any, detailed: bool) -> tuple[Tensor, MutationInfo]:
-        children = request.params + self.sigma * request.noise()
+        children = request.noise().mul_(self.sigma).add_(request.params)
         divergence = self._divergence(request, children) if detailed else None
         return children, MutationInfo(divergence=divergence)
 
@@ -171,16 +171,17 @@ class SMG(Mutation):
         raise NotImplementedError
 
     def _mutate(self, request: Request, sensitivity: Any, detailed: bool) -> tuple[Tensor, MutationInfo]:
-        delta = self.sigma * request.noise()
+        delta = request.noise().mul_(self.sigma)
         measured = self._measure(request, delta) if sensitivity is None else self._given(request, sensitivity)
         require_finite(measured, "finite sensitivities")
-        scale = torch.where(measured == 0, self.zero, measured).clamp_(min=self.floor)
-        steps = delta.div_(scale)
+        # In place from here on: populations of large networks fill the memory.
+        scale = measured.clone() if detailed else measured
+        steps = delta.div_(scale.masked_fill_(scale == 0, self.zero).clamp_(min=self.floor))
         clip = float("inf") if self.weight_clip is None else self.weight_clip
+        if not detailed:
+            return steps.clamp_(-clip, clip).add_(request.params), MutationInfo()
         limited = steps.clamp(-clip, clip)
         children = request.params + limited
-        if not detailed:
-            return children, MutationInfo()
         info = MutationInfo(
             divergence=self._divergence(request, children),
             zero=request.per_parent((measured == 0).double().mean(1)),

@@ -10,7 +10,7 @@ is one row; either way gradients go back through the whole sequence.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -34,12 +34,11 @@ def summed(network: Network, params: Tensor, inputs: Experiences, *, chunk_size:
         chunk_size: Parents per pass; by default what fits into caches.
     """
     copies = _cheap_copies(network, params, inputs)
-    return _joined(
-        [
-            root_sum_of_squares(run, network, params[chosen], take(inputs, chosen), copies)[0]
-            for chosen in chunks(network, params, inputs, chunk_size)
-        ]
-    )
+
+    def compute(chosen: slice) -> Tensor:
+        return root_sum_of_squares(run, network, params[chosen], take(inputs, chosen), copies)[0]
+
+    return _in_chunks(compute, params, chunks(network, params, inputs, chunk_size))
 
 
 def absolute(
@@ -69,14 +68,15 @@ def absolute(
         network, _repeated(params[:1], 2), map_leaves(lambda x: _repeated(x[:1], 2), inputs)
     ):
         copies = 1
-    parts = []
+
+    def compute(chosen: slice) -> Tensor:
+        found, rows = root_sum_of_squares(forward, network, params[chosen], take(inputs, chosen), copies)
+        return found.div_(rows)
+
     try:
-        for chosen in chunks(network, params, inputs, parents):
-            found, rows = root_sum_of_squares(forward, network, params[chosen], take(inputs, chosen), copies)
-            parts.append(found.div_(rows))
+        return _in_chunks(compute, params, chunks(network, params, inputs, parents))
     except linear_shortcut.Unsuitable:  # a network that uses its weights differently this time
         return per_experience.absolute(network, params, inputs, chunk_size)
-    return _joined(parts)
 
 
 def second_order(
@@ -99,16 +99,17 @@ def second_order(
         direction: v, shape (N, P).
         chunk_size: Parents per pass; by default what fits into caches.
     """
-    parts = []
-    for chosen in chunks(network, params, inputs, chunk_size):
+
+    def compute(chosen: slice) -> Tensor:
         some = take(inputs, chosen)
         with torch.enable_grad():
             leaf = params[chosen].detach().requires_grad_()
             outputs = differentiable(run(network, leaf, some))
         change = tangent(network, params[chosen], direction[chosen], some)
         (product,) = torch.autograd.grad(outputs, leaf, grad_outputs=change * (2 / outputs.shape[1]))
-        parts.append(product.abs_().sqrt_())
-    return _joined(parts)
+        return product.abs_().sqrt_()
+
+    return _in_chunks(compute, params, chunks(network, params, inputs, chunk_size))
 
 
 def divergence(network: Network, params: Tensor, others: Tensor, inputs: Experiences) -> Tensor:
@@ -175,5 +176,14 @@ def _repeated(values: Tensor, copies: int) -> Tensor:
     return values if copies == 1 else values.repeat(copies, *[1] * (values.ndim - 1))
 
 
-def _joined(parts: list[Tensor]) -> Tensor:
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
+def _in_chunks(compute: Callable[[slice], Tensor], params: Tensor, chosen: Iterable[slice]) -> Tensor:
+    """Sensitivities (N, P) computed for some parents at a time, without a second copy of them all."""
+    found: Tensor | None = None
+    for some in chosen:
+        part = compute(some)
+        if len(part) == len(params):
+            return part
+        found = torch.empty_like(params) if found is None else found
+        found[some] = part
+    assert found is not None  # there is at least one parent
+    return found
