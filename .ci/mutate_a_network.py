@@ -3,8 +3,9 @@
 import importlib.util
 
 import numpy as np
-import safe_mutation
 from torch import nn
+
+import safe_mutation
 
 for absent in ("gymnasium", "pygame", "gym_safemaze"):
     if importlib.util.find_spec(absent):

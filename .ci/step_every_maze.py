@@ -2,8 +2,9 @@
 
 import importlib.util
 
-import gym_safemaze
 import gymnasium as gym
+
+import gym_safemaze
 
 for absent in ("torch", "pygame", "safe_mutation"):
     if importlib.util.find_spec(absent):
