@@ -359,7 +359,10 @@ def tables(results: dict[str, Any]) -> str:
         if rows:
             lines += ["", f"| {title} | control | {' | '.join(OPERATORS)} |", "|---" * 6 + "|"]
         for row in (rows or {}).values():
-            cells = [f"{_time(row[f'{op} ms'])}, {row[f'{op} MB']:.0f} MB" for op in ("control", *OPERATORS)]
+            cells = [
+                f"{_time(row[f'{op} ms'])}, {max(0.0, row[f'{op} MB']):.0f} MB"
+                for op in ("control", *OPERATORS)
+            ]
             lines.append(f"| {row['weights']:,} | {' | '.join(cells)} |")
     for name, title in (("population cpu", "parents"), ("population cuda", "parents, GPU")):
         rows = results.get(name)
