@@ -98,6 +98,23 @@ def refuse_other_settings(path: Path, found: Mapping[str, Any], expected: Mappin
         raise ValueError(f"{path} comes from other settings ({'; '.join(different)}); use another folder")
 
 
+def is_finished(result: Path, settings: Mapping[str, Any]) -> bool:
+    """Whether a result file of these settings is there; the versions it was made with may be others.
+
+    Raises:
+        ValueError: If it was made with other settings; the message names the difference.
+    """
+    if not result.exists():
+        return False
+    found = json.loads(result.read_text())["settings"]
+    refuse_other_settings(result, _without_versions(found), _without_versions(settings))
+    return True
+
+
+def _without_versions(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name != "versions"}
+
+
 def _pack(name: str, individuals: list[Individual]) -> dict[str, np.ndarray]:
     known = [individual.sensitivity is not None for individual in individuals]
     sensitivities = [

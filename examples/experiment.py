@@ -60,11 +60,11 @@ class Experiment:
             SteadyStateGA(table.population_size, table.tournament_size, self.seed, run, self.removal)
             for run in range(self.runs)
         ]
-        return Lockstep(task.domain, self._operator(), gas, self.max_evaluations)
+        return Lockstep(task.domain, self._operator(task.network), gas, self.max_evaluations)
 
     def settings(self) -> dict[str, Any]:
         """All that the outcome depends on, for the record."""
-        operator = self._operator()
+        operator = self._operator(DOMAINS[self.domain]().network)
         numbers = {
             field.name: getattr(operator, field.name)
             for field in dataclasses.fields(operator)
@@ -84,8 +84,7 @@ class Experiment:
             "versions": versions(),
         }
 
-    def _operator(self) -> Any:
-        network = DOMAINS[self.domain]().network
+    def _operator(self, network: Any) -> Any:
         return make(
             self.operator, network, domain=self.domain, intensity=self.intensity, **dict(self.options)
         )

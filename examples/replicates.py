@@ -41,9 +41,7 @@ def run_job(job: Job) -> None:
         ValueError: If a result or checkpoint of other settings is in the way.
     """
     settings = job.settings()
-    if job.result.exists():
-        found = json.loads(job.result.read_text())["settings"]
-        checkpoint.refuse_other_settings(job.result, without_versions(found), without_versions(settings))
+    if checkpoint.is_finished(job.result, settings):
         return
     torch.set_num_threads(1)  # the batches are small: a second thread costs more than it brings
     job.work.mkdir(parents=True, exist_ok=True)
@@ -100,8 +98,3 @@ def write_result(job: Job, lockstep: Lockstep, settings: dict[str, Any]) -> None
     ]
     content = {"command": job.command, "settings": settings, "runs": runs}
     checkpoint.write_atomically(job.result, (json.dumps(content, indent=1) + "\n").encode())
-
-
-def without_versions(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings but for the versions, which a finished result only reports."""
-    return {name: value for name, value in settings.items() if name != "versions"}

@@ -41,9 +41,7 @@ def compute(solutions: Path, result: Path, seed: int, command: str) -> None:
         ValueError: If a method's solutions are missing.
     """
     settings = {"seed": seed, "mutations": MUTATIONS}
-    if result.exists():
-        found = json.loads(result.read_text())["settings"]
-        checkpoint.refuse_other_settings(result, {k: found.get(k) for k in settings}, settings)
+    if checkpoint.is_finished(result, settings):
         return
     missing = [method for method in OPERATORS if not (solutions / f"{method}.npz").exists()]
     if missing:

@@ -25,9 +25,7 @@ def compute(result: Path, seed: int, runs: int | None, evaluations: int | None, 
     """Climb with every method on every task and write the errors, unless the file is there already."""
     runs, evaluations = runs or RUNS, evaluations or EVALUATIONS
     settings = {"seed": seed, "runs": runs, "evaluations": evaluations}
-    if result.exists():
-        found = json.loads(result.read_text())["settings"]
-        checkpoint.refuse_other_settings(result, {k: found.get(k) for k in settings}, settings)
+    if checkpoint.is_finished(result, settings):
         return
     errors: dict[str, Any] = {name: {} for name in TASKS}
     cases = [(task, method) for task in TASKS for method in OPERATORS]
