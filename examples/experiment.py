@@ -25,6 +25,7 @@ from safe_mutation import make
 from steady_state_ga import SteadyStateGA
 
 CHECKPOINT_INTERVAL = 60.0  # seconds
+NO_SETTINGS = ("network", "experiences", "mask", "chunk_size")  # of an operator: these change no outcome here
 PACKAGES = ("gym-safemaze", "safe-mutation", "torch", "numpy", "numba", "gymnasium")
 
 
@@ -68,7 +69,7 @@ class Experiment:
         numbers = {
             field.name: getattr(operator, field.name)
             for field in dataclasses.fields(operator)
-            if field.name not in ("network", "experiences", "mask")
+            if field.name not in NO_SETTINGS
         }
         table = TABLE_S2[self.domain]
         return {

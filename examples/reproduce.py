@@ -44,7 +44,8 @@ def success_figure(options: argparse.Namespace) -> None:
         new_job(options, domain, operator, f"{operator}.json", position, TABLE_S2[domain].runs)
         for position, operator in enumerate(options.methods)
     ]
-    print(compare(domain, jobs[0].runs))
+    if not all(job.result.exists() for job in jobs):
+        print(compare(domain, jobs[0].runs))
     run_all(jobs, options.processes)
     draw_success(options.results, options.figure)
 

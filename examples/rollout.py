@@ -7,6 +7,7 @@ look at.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -63,12 +64,13 @@ def evaluate_hard_maze(network: FeedForward, genomes: np.ndarray) -> Evaluation:
     over, broken = False, np.zeros(len(genomes), dtype=bool)
     while not over:
         actions = decide(observations)
-        broken |= np.isnan(actions).any(axis=1)
-        actions[broken] = 0.5  # neither turn nor thrust
+        if math.isnan(actions.sum()):
+            broken |= np.isnan(actions).any(axis=1)
+            actions[broken] = 0.5  # neither turn nor thrust
         observations, _, terminated, _, info = lanes.step(actions)
         frames.append(info["frames"])
         positions.append(info["behavior"])
-        over = bool(terminated.all())
+        over = terminated[0]  # all episodes last 400 frames
     experiences = np.concatenate(frames, axis=1)[:, :FRAMES]
     fitness = np.where(broken, BROKEN_FITNESS, info["fitness"])
     return Evaluation(fitness, info["solved"] & ~broken, experiences, np.stack(positions, axis=1))

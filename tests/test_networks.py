@@ -106,6 +106,27 @@ def test_a_decision_is_the_networks_output(network):
     np.testing.assert_allclose(network.policy(genomes)(observations), expected, atol=2e-6)
 
 
+@pytest.mark.parametrize("widths", [[3, 5, 8, 20, 7, 1], [9, 2], [16, 16, 3]])
+@pytest.mark.parametrize("number", [1, 16, 37])
+def test_decisions_hold_for_any_widths_and_number(widths, number):
+    network = FeedForward(widths)
+    genomes = network.initial_genomes(number, GENERATOR)
+    observations = GENERATOR.standard_normal((number, widths[0])).astype(np.float32)
+    expected = network(torch.from_numpy(genomes), torch.from_numpy(observations)[:, None])[:, 0]
+    np.testing.assert_allclose(network.policy(genomes)(observations), expected, atol=2e-6)
+
+
+def test_a_broken_network_does_not_disturb_the_others():
+    network = hard_maze_network()
+    genomes = network.initial_genomes(3, GENERATOR)
+    observations = GENERATOR.random((3, 11), dtype=np.float32)
+    sound = network.policy(genomes)(observations)
+    genomes[1, 100] = np.nan
+    decisions = network.policy(genomes)(observations)
+    assert np.isnan(decisions[1]).all()
+    np.testing.assert_array_equal(decisions[[0, 2]], sound[[0, 2]])
+
+
 def test_initial_weights_have_the_papers_spread():
     network = FeedForward([40, 60])
     weights = network.initial_genomes(50, GENERATOR)[:, :2400]

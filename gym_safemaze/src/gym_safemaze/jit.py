@@ -10,21 +10,23 @@ Kernels assign elements, never slices: for a slice numba compiles the text of th
 raise, which takes longer than all the rest.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 import numba
 
 
-def kernel(function: Callable) -> Callable:
+def kernel(function: Callable, fastmath: Set[str] = frozenset()) -> Callable:
     """Compile `function` with numba on its first call (a decorator).
 
     Args:
         function: a pure function of arrays and numbers that writes its results into the arrays it is given.
+        fastmath: liberties that the compiler may take with its arithmetic, as numba names them. None of this
+            package's kernels grants any; an agent's network may grant "contract".
 
     Returns:
         The compiled function, called like the original.
     """
     try:
-        return numba.njit(cache=True, error_model="numpy")(function)
+        return numba.njit(cache=True, error_model="numpy", fastmath=set(fastmath))(function)
     except RuntimeError:  # no folder for the cache can be written
-        return numba.njit(error_model="numpy")(function)
+        return numba.njit(error_model="numpy", fastmath=set(fastmath))(function)
