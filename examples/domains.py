@@ -26,11 +26,12 @@ def hard_maze() -> Task:
     return Task(network, Domain("breadcrumb-hard-maze", network.initial_genomes, evaluate))
 
 
-def recurrent_parity() -> Task:
+def recurrent_parity(outputs: int = 2) -> Task:
     """Recurrent Parity with the paper's two-layer recurrent network."""
-    network = ParityNetwork()
+    network = ParityNetwork(outputs)
     evaluate = partial(evaluate_parity, network)
     return Task(network, Domain("recurrent-parity", network.initial_genomes, evaluate))
 
 
 DOMAINS = {"breadcrumb-hard-maze": hard_maze, "recurrent-parity": recurrent_parity}
+VARIANTS = {"one output": partial(recurrent_parity, outputs=1)}  # of a domain, for experiments

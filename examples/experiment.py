@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import checkpoint
-from domains import DOMAINS
+from domains import DOMAINS, VARIANTS, Task
 from lockstep import Lockstep
 from paper_settings import TABLE_S2
 from safe_mutation import make
@@ -42,6 +42,7 @@ class Experiment:
         intensity: Sigma, or divergence for SM-R; None for the one of table S1.
         options: Further arguments of the operator.
         removal: Whom a child replaces, see ``SteadyStateGA``.
+        variant: Name in ``domains.VARIANTS`` of another form of the domain.
     """
 
     domain: str
@@ -52,10 +53,11 @@ class Experiment:
     intensity: float | None = None
     options: tuple[tuple[str, Any], ...] = ()
     removal: str = "same"
+    variant: str | None = None
 
     def lockstep(self) -> Lockstep:
         """The replicates, before their first evaluation."""
-        task = DOMAINS[self.domain]()
+        task = self._task()
         table = TABLE_S2[self.domain]
         gas = [
             SteadyStateGA(table.population_size, table.tournament_size, self.seed, run, self.removal)
@@ -65,7 +67,7 @@ class Experiment:
 
     def settings(self) -> dict[str, Any]:
         """All that the outcome depends on, for the record."""
-        operator = self._operator(DOMAINS[self.domain]().network)
+        operator = self._operator(self._task().network)
         numbers = {
             field.name: getattr(operator, field.name)
             for field in dataclasses.fields(operator)
@@ -82,8 +84,12 @@ class Experiment:
             "population_size": table.population_size,
             "tournament_size": table.tournament_size,
             "removal": self.removal,
+            "variant": self.variant,
             "versions": versions(),
         }
+
+    def _task(self) -> Task:
+        return VARIANTS[self.variant]() if self.variant else DOMAINS[self.domain]()
 
     def _operator(self, network: Any) -> Any:
         return make(

@@ -116,21 +116,28 @@ class ParityNetwork:
     """Two stacked tanh RNN cells of 20 units and a softmax over two classes (paper: Recurrent Parity).
 
     An input is a whole bit sequence; the output is the class distribution after its last bit.
+
+    Args:
+        outputs: 2, as in the published code (1,342 weights), or 1 as the paper's text has it (1,321
+            weights): the probability of odd parity, a sigmoid.
     """
 
     HIDDEN = 20
 
-    def __init__(self) -> None:
+    def __init__(self, outputs: int = 2) -> None:
+        if outputs not in (1, 2):
+            raise ValueError(f"expected 1 or 2 outputs, got {outputs!r}")
         h = self.HIDDEN
+        self.outputs = outputs
         self.layout = Layout(
             input1=(h, 1), recurrent1=(h, h), input_bias1=(h, 1), recurrent_bias1=(h, 1),
             input2=(h, h), recurrent2=(h, h), input_bias2=(h, 1), recurrent_bias2=(h, 1),
-            **linear_shapes("output", h, 2),
+            **linear_shapes("output", h, outputs),
         )  # fmt: skip
         self.num_params = self.layout.num_params
 
     def __call__(self, params: Tensor, inputs: Tensor) -> Tensor:
-        """Map genomes (N, P) and bits (N, I, T, 1) to probabilities (N, I, 2); also without the N."""
+        """Map genomes (N, P) and bits (N, I, T, 1) to probabilities (N, I, K); also without the N."""
         single = params.ndim == 1
         params, inputs = as_batch(params, inputs, self.num_params, input_ndim=4)
         u1, w1, a1, b1, u2, w2, a2, b2, v, c = self.layout.views(params)
@@ -141,15 +148,18 @@ class ParityNetwork:
         for bit in bits[1:]:
             h1 = torch.tanh(torch.baddbmm(torch.baddbmm(bias1, u1, bit), w1, h1))
             h2 = torch.tanh(torch.baddbmm(torch.baddbmm(bias2, u2, h1), w2, h2))
-        outputs = torch.softmax(torch.baddbmm(c, v, h2), dim=1).transpose(1, 2)
+        totals = torch.baddbmm(c, v, h2)
+        outputs = (torch.softmax(totals, dim=1) if self.outputs == 2 else torch.sigmoid(totals)).transpose(
+            1, 2
+        )
         return outputs[0] if single else outputs
 
     def initial_genomes(self, number: int, generator: np.random.Generator) -> np.ndarray:
         """Draw genomes (number, P), float32: the cells as PyTorch draws them, the output Xavier-normal."""
-        h = self.HIDDEN
-        cells = uniform(generator, number, 1 / math.sqrt(h), self.num_params - 2 * h - 2)
-        output = xavier_normal(generator, number, h, 2, 2 * h)
-        return np.concatenate([cells, output, uniform(generator, number, 1 / math.sqrt(h), 2)], axis=1)
+        h, k = self.HIDDEN, self.outputs
+        cells = uniform(generator, number, 1 / math.sqrt(h), self.num_params - k * h - k)
+        output = xavier_normal(generator, number, h, k, k * h)
+        return np.concatenate([cells, output, uniform(generator, number, 1 / math.sqrt(h), k)], axis=1)
 
 
 def xavier_normal(

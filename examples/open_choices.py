@@ -26,6 +26,7 @@ class Choice:
         intensity: Another mutation intensity, None for table S1's.
         options: Other arguments of the operator.
         removal: Another rule of whom a child replaces.
+        variant: Another form of the domain.
     """
 
     text: str
@@ -34,6 +35,7 @@ class Choice:
     intensity: float | None = None
     options: tuple[tuple[str, Any], ...] = ()
     removal: str = "same"
+    variant: str | None = None
 
 
 UNIT = (("direction", "unit"),)
@@ -49,6 +51,18 @@ CHOICES = {
     ),
     "parity-SO-removal": Choice(
         "the worst of another tournament is replaced", "figure-1", "SM-G-SO", removal="another"
+    ),
+    "parity-control-one-output": Choice(
+        "one sigmoid output, as in the text", "figure-1", "control", variant="one output"
+    ),
+    "parity-SUM-one-output": Choice(
+        "one sigmoid output, as in the text", "figure-1", "SM-G-SUM", variant="one output"
+    ),
+    "parity-SO-one-output": Choice(
+        "one sigmoid output, as in the text", "figure-1", "SM-G-SO", variant="one output"
+    ),
+    "maze-SM-R-mean": Choice(
+        "divergence averaged over outputs, as in the code", "figure-3", "SM-R", intensity=0.005 * 2
     ),
     "maze-SO-unit": Choice("direction of unit length, as in the code", "figure-3", "SM-G-SO", options=UNIT),
     "maze-ABS-unclipped": Choice("no clip of the steps", "figure-3", "SM-G-ABS", options=NO_CLIP),

@@ -32,4 +32,6 @@ def probabilities_of_parity(network: ParityNetwork, genomes: np.ndarray) -> np.n
     """Probability (N, 16) that each genome gives to the true parity of each string."""
     with torch.inference_mode():
         outputs = network(torch.from_numpy(genomes), torch.from_numpy(STRINGS)).numpy()
+    if network.outputs == 1:  # the probability of odd
+        return np.where(LABELS, outputs[:, :, 0], 1 - outputs[:, :, 0])
     return outputs[:, np.arange(len(LABELS)), LABELS]

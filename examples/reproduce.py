@@ -107,7 +107,9 @@ def open_choices(options: argparse.Namespace) -> None:
     for position, (name, choice) in enumerate(CHOICES.items()):
         domain, runs = DOMAINS[choice.figure], TABLE_S2[DOMAINS[choice.figure]].runs
         job = new_job(options, domain, choice.operator, f"{name}.json", position, runs, choice.intensity)
-        jobs.append(dataclasses.replace(job, options=choice.options, removal=choice.removal))
+        jobs.append(
+            dataclasses.replace(job, options=choice.options, removal=choice.removal, variant=choice.variant)
+        )
     run_all(jobs, options.processes)
 
 

@@ -16,6 +16,7 @@ import evolve
 import reproduce
 from experiment import Experiment
 from networks import ParityNetwork
+from open_choices import CHOICES
 from parity import evaluate_parity
 from steady_state_ga import Individual
 
@@ -221,6 +222,17 @@ def test_results_of_other_settings_are_not_mixed(tmp_path, capsys):
     assert reproduce.main([*reproduction(tmp_path), "--seed", "5"]) == 2
     assert "seed: 1 there, 5 now" in capsys.readouterr().err
     assert files(tmp_path) == before
+
+
+def test_every_open_choice_runs_and_says_what_it_chose(tmp_path):
+    sizes = ["--runs", "1", "--max-evaluations", "255"]
+    folders = ["--results", str(tmp_path), "--work", str(tmp_path / "work")]
+    assert reproduce.main(["choices", *sizes, *folders]) == 0
+    for name, choice in CHOICES.items():
+        settings = json.loads((tmp_path / "choices" / f"{name}.json").read_text())["settings"]
+        assert settings["operator"] == choice.operator
+        usual = Experiment(settings["domain"], choice.operator, 1, 1, 255).settings()
+        assert settings != usual
 
 
 def test_an_unknown_figure_lists_the_known(capsys):

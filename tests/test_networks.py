@@ -31,17 +31,18 @@ class Residual(nn.Module):
 class Recurrent(nn.Module):
     """The parity network with torch's own cells."""
 
-    def __init__(self):
+    def __init__(self, outputs=2):
         super().__init__()
         self.cell1, self.cell2 = nn.RNNCell(1, 20), nn.RNNCell(20, 20)
-        self.out = nn.Linear(20, 2)
+        self.out = nn.Linear(20, outputs)
 
     def forward(self, bits):
         h1 = h2 = torch.zeros(len(bits), 20)
         for bit in bits.unbind(1):
             h1 = self.cell1(bit, h1)
             h2 = self.cell2(h1, h2)
-        return torch.softmax(self.out(h2), dim=1)
+        totals = self.out(h2)
+        return torch.softmax(totals, dim=1) if totals.shape[1] == 2 else torch.sigmoid(totals)
 
 
 def selu_module():
@@ -60,6 +61,7 @@ CASES = {
     "hard maze": (hard_maze_network, selu_module, (7, 11)),
     "residual": (lambda: large_scale_network(9, 6), lambda: Residual(9, 6), (7, 11)),
     "parity": (ParityNetwork, Recurrent, (16, 4, 1)),
+    "parity, one output": (lambda: ParityNetwork(1), lambda: Recurrent(1), (16, 4, 1)),
 }
 
 
@@ -80,6 +82,7 @@ def test_agrees_with_the_module_of_the_same_weights(case):
     [
         (hard_maze_network(), 1_266),
         (ParityNetwork(), 1_342),
+        (ParityNetwork(1), 1_321),
         (large_scale_network(32, 125), 505_752),
         (large_scale_network(64, 125), 1_009_752),
         (large_scale_network(101, 48), 238_226),
