@@ -17,58 +17,44 @@ from claims import middle, solved_at
 
 @dataclass(frozen=True)
 class Choice:
-    """One way to do it differently.
+    """One method of figure 1 or 3 with one choice made otherwise.
 
     Attributes:
-        text: What is different.
+        text: What differs.
         figure: Whose experiment it changes.
         operator: The method.
-        intensity: Another mutation intensity, None for table S1's.
-        options: Other arguments of the operator.
-        removal: Another rule of whom a child replaces.
-        variant: Another form of the domain.
+        changes: Fields of ``Experiment`` and what they become.
     """
 
     text: str
     figure: str
     operator: str
-    intensity: float | None = None
-    options: tuple[tuple[str, Any], ...] = ()
-    removal: str = "same"
-    variant: str | None = None
+    changes: dict[str, Any]
 
 
-UNIT = (("direction", "unit"),)
-NO_CLIP = (("weight_clip", None),)
+UNIT = {"options": (("direction", "unit"),)}
+NO_CLIP = {"options": (("weight_clip", None),)}
+MEAN = {"intensity": 2 * 0.005}  # the mean over two outputs is half of equation 1's sum
+REMOVAL = {"removal": "another"}
+ONE_OUTPUT = {"variant": "one output"}
+
+DIRECTION_TEXT = "direction of unit length, as in the code"
+MEAN_TEXT = "divergence averaged over outputs, as in the code"
+REMOVAL_TEXT = "the worst of another tournament is replaced"
+OUTPUT_TEXT = "one sigmoid output, as in the text"
 
 CHOICES = {
-    "parity-SO-unit": Choice("direction of unit length, as in the code", "figure-1", "SM-G-SO", options=UNIT),
-    "parity-SM-R-mean": Choice(
-        "divergence averaged over outputs, as in the code", "figure-1", "SM-R", intensity=0.005 * 2
-    ),
-    "parity-control-removal": Choice(
-        "the worst of another tournament is replaced", "figure-1", "control", removal="another"
-    ),
-    "parity-SO-removal": Choice(
-        "the worst of another tournament is replaced", "figure-1", "SM-G-SO", removal="another"
-    ),
-    "parity-control-one-output": Choice(
-        "one sigmoid output, as in the text", "figure-1", "control", variant="one output"
-    ),
-    "parity-SUM-one-output": Choice(
-        "one sigmoid output, as in the text", "figure-1", "SM-G-SUM", variant="one output"
-    ),
-    "parity-SO-one-output": Choice(
-        "one sigmoid output, as in the text", "figure-1", "SM-G-SO", variant="one output"
-    ),
-    "maze-SM-R-mean": Choice(
-        "divergence averaged over outputs, as in the code", "figure-3", "SM-R", intensity=0.005 * 2
-    ),
-    "maze-SO-unit": Choice("direction of unit length, as in the code", "figure-3", "SM-G-SO", options=UNIT),
-    "maze-ABS-unclipped": Choice("no clip of the steps", "figure-3", "SM-G-ABS", options=NO_CLIP),
-    "maze-ABS-removal": Choice(
-        "the worst of another tournament is replaced", "figure-3", "SM-G-ABS", removal="another"
-    ),
+    "parity-SO-unit": Choice(DIRECTION_TEXT, "figure-1", "SM-G-SO", UNIT),
+    "parity-SM-R-mean": Choice(MEAN_TEXT, "figure-1", "SM-R", MEAN),
+    "parity-control-removal": Choice(REMOVAL_TEXT, "figure-1", "control", REMOVAL),
+    "parity-SO-removal": Choice(REMOVAL_TEXT, "figure-1", "SM-G-SO", REMOVAL),
+    "parity-control-one-output": Choice(OUTPUT_TEXT, "figure-1", "control", ONE_OUTPUT),
+    "parity-SUM-one-output": Choice(OUTPUT_TEXT, "figure-1", "SM-G-SUM", ONE_OUTPUT),
+    "parity-SO-one-output": Choice(OUTPUT_TEXT, "figure-1", "SM-G-SO", ONE_OUTPUT),
+    "maze-SM-R-mean": Choice(MEAN_TEXT, "figure-3", "SM-R", MEAN),
+    "maze-SO-unit": Choice(DIRECTION_TEXT, "figure-3", "SM-G-SO", UNIT),
+    "maze-ABS-unclipped": Choice("no clip of the steps", "figure-3", "SM-G-ABS", NO_CLIP),
+    "maze-ABS-removal": Choice(REMOVAL_TEXT, "figure-3", "SM-G-ABS", REMOVAL),
 }
 
 

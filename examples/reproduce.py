@@ -106,10 +106,8 @@ def open_choices(options: argparse.Namespace) -> None:
     jobs = []
     for position, (name, choice) in enumerate(CHOICES.items()):
         domain, runs = DOMAINS[choice.figure], TABLE_S2[DOMAINS[choice.figure]].runs
-        job = new_job(options, domain, choice.operator, f"{name}.json", position, runs, choice.intensity)
-        jobs.append(
-            dataclasses.replace(job, options=choice.options, removal=choice.removal, variant=choice.variant)
-        )
+        job = new_job(options, domain, choice.operator, f"{name}.json", position, runs)
+        jobs.append(dataclasses.replace(job, **choice.changes))
     run_all(jobs, options.processes)
 
 
