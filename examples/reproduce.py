@@ -47,20 +47,29 @@ def success_figure(options: argparse.Namespace) -> None:
     if not all(job.result.exists() for job in jobs):
         print(compare(domain, jobs[0].runs))
     run_all(jobs, options.processes)
-    draw_success(options.results, options.figure)
+    folder = options.results / options.figure
+    draw_success(options.figure, success_data(folder), folder / options.figure)
 
 
-def draw_success(results: Path, figure: str) -> None:
+def draw_success(figure: str, data: dict[str, np.ndarray], stem: Path) -> None:
     """Draw the success curves of the methods whose results are there."""
-    domain, data = DOMAINS[figure], success_data(results / figure)
+    domain = DOMAINS[figure]
     title = f"{domain}: {figure.replace('-', ' ')} of the paper"
-    plot_success(title, domain, data, TABLE_S2[domain].max_evaluations, results / figure / figure)
+    plot_success(title, domain, data, TABLE_S2[domain].max_evaluations, stem)
 
 
 def success_data(folder: Path) -> dict[str, np.ndarray]:
     """For each method with a result, the evaluations at which its runs were solved."""
     files = {operator: folder / f"{operator}.json" for operator in OPERATORS}
     return {operator: solved_at(file) for operator, file in files.items() if file.exists()}
+
+
+def pooled_data(results: Path, figure: str) -> dict[str, np.ndarray]:
+    """The runs of a figure together with further ones of other seeds in the folder ``more``."""
+    data, more = success_data(results / figure), success_data(results / "more" / figure)
+    return {
+        operator: np.concatenate([data[operator], more[operator]]) for operator in data if operator in more
+    }
 
 
 def toy(options: argparse.Namespace) -> None:
@@ -180,6 +189,9 @@ def test_claims(options: argparse.Namespace) -> None:
     print(written)
     readme = options.results / "README.md"
     fill_in(readme, "claims", written)
+    for figure, claims_of in CLAIMS.items():
+        if len(pooled := pooled_data(options.results, figure)) == len(OPERATORS):
+            fill_in(readme, f"{figure} pooled", table(claims_of(pooled)))
     if (options.results / "choices").exists():
         fill_in(readme, "choices", choices_table(options.results))
     if (grid := options.results / "table-S1" / "table-S1.png").exists():
@@ -200,8 +212,10 @@ def fill_in(readme: Path, block: str, text: str) -> None:
 def redraw(options: argparse.Namespace) -> None:
     """Draw every figure again from the data."""
     for figure in DOMAINS:
-        if success_data(options.results / figure):
-            draw_success(options.results, figure)
+        if data := success_data(options.results / figure):
+            draw_success(figure, data, options.results / figure / figure)
+        if pooled := pooled_data(options.results, figure):
+            draw_success(figure, pooled, options.results / "more" / f"{figure}-pooled")
     if (toy_errors := options.results / "figure-S1" / "errors.json").exists():
         toy_figure.draw(toy_figure.load(toy_errors), toy_errors.with_name("figure-S1"))
     if (mutants := options.results / "figure-S2" / "robustness.json").exists():

@@ -92,6 +92,17 @@ def test_the_table_of_claims_goes_into_the_readme_and_leaves_the_rest(tmp_path, 
     assert (tmp_path / "figure-1" / "figure-1.svg").exists()
 
 
+def test_runs_of_further_seeds_are_pooled(tmp_path):
+    for method in OPERATORS:
+        write_result(tmp_path / "figure-3" / f"{method}.json", spread(10_000, 90_000, failures=2))
+        write_result(tmp_path / "more" / "figure-3" / f"{method}.json", spread(10_000, 90_000))
+    assert reproduce.main(["claims", "--results", str(tmp_path)]) == 0
+    single, pooled = (tmp_path / "README.md").read_text().split(reproduce.MARKS[0].format("figure-3 pooled"))
+    assert "control 18/20" in single
+    assert "control 38/40" in pooled
+    assert (tmp_path / "more" / "figure-3-pooled.png").exists()
+
+
 def test_figures_come_out_the_same_every_time(tmp_path):
     write_result(tmp_path / "figure-3" / "control.json", spread(10_000, 90_000, failures=3))
     pictures = []
