@@ -24,17 +24,14 @@ from tqdm import tqdm
 import intensity_grid
 import robustness
 import toy_figure
-from claims import Claim, hard_maze_claims, parity_claims, solved_at, table
 from evaluation_speed import compare
 from open_choices import CHOICES
-from open_choices import table as choices_table
 from paper_settings import OPERATORS, TABLE_S2
 from replicates import Job, run_job
+from results_readme import pooled_data, success_data, write_tables
 from success_plot import plot_success
 
 DOMAINS = {"figure-1": "recurrent-parity", "figure-3": "breadcrumb-hard-maze"}
-CLAIMS = {"figure-1": parity_claims, "figure-3": hard_maze_claims}
-MARKS = ("<!-- {}: written by reproduce.py -->\n", "<!-- end of {} -->\n")
 
 
 def success_figure(options: argparse.Namespace) -> None:
@@ -56,20 +53,6 @@ def draw_success(figure: str, data: dict[str, np.ndarray], stem: Path) -> None:
     domain = DOMAINS[figure]
     title = f"{domain}: {figure.replace('-', ' ')} of the paper"
     plot_success(title, domain, data, TABLE_S2[domain].max_evaluations, stem)
-
-
-def success_data(folder: Path) -> dict[str, np.ndarray]:
-    """For each method with a result, the evaluations at which its runs were solved."""
-    files = {operator: folder / f"{operator}.json" for operator in OPERATORS}
-    return {operator: solved_at(file) for operator, file in files.items() if file.exists()}
-
-
-def pooled_data(results: Path, figure: str) -> dict[str, np.ndarray]:
-    """The runs of a figure together with further ones of other seeds in the folder ``more``."""
-    data, more = success_data(results / figure), success_data(results / "more" / figure)
-    return {
-        operator: np.concatenate([data[operator], more[operator]]) for operator in data if operator in more
-    }
 
 
 def toy(options: argparse.Namespace) -> None:
@@ -169,46 +152,6 @@ def run_all(jobs: list[Job], processes: int) -> None:
             future.result()
 
 
-def all_claims(results: Path) -> list[Claim]:
-    """Every claim whose data are complete."""
-    found: list[Claim] = []
-    if (toy_errors := results / "figure-S1" / "errors.json").exists():
-        found += toy_figure.claims(toy_figure.load(toy_errors))
-    for figure, claims_of in CLAIMS.items():
-        data = success_data(results / figure)
-        if len(data) == len(OPERATORS):
-            found += claims_of(data)
-    if (mutants := results / "figure-S2" / "robustness.json").exists():
-        found += robustness.claims(mutants)
-    return found
-
-
-def test_claims(options: argparse.Namespace) -> None:
-    """Print the table of claims and put it into the results' README."""
-    written = table(all_claims(options.results))
-    print(written)
-    readme = options.results / "README.md"
-    fill_in(readme, "claims", written)
-    for figure, claims_of in CLAIMS.items():
-        if len(pooled := pooled_data(options.results, figure)) == len(OPERATORS):
-            fill_in(readme, f"{figure} pooled", table(claims_of(pooled)))
-    if (options.results / "choices").exists():
-        fill_in(readme, "choices", choices_table(options.results))
-    if (grid := options.results / "table-S1" / "table-S1.png").exists():
-        fill_in(readme, "intensities", intensity_grid.table(grid.parent))
-
-
-def fill_in(readme: Path, block: str, text: str) -> None:
-    """Put text between a README's marks of that block, which are appended where there are none."""
-    start, end = (mark.format(block) for mark in MARKS)
-    content = readme.read_text() if readme.exists() else ""
-    if start not in content:
-        content += start + end
-    before, _, rest = content.partition(start)
-    _, _, after = rest.partition(end)
-    readme.write_text(before + start + text + end + after)
-
-
 def redraw(options: argparse.Namespace) -> None:
     """Draw every figure again from the data."""
     for figure in DOMAINS:
@@ -261,7 +204,7 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     try:
         COMMANDS[options.figure](options)
-        test_claims(options)
+        write_tables(options.results)
     except (ValueError, OSError) as error:
         print(f"reproduce.py: error: {error}", file=sys.stderr)
         return 2

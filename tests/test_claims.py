@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import reproduce
+import results_readme
 import robustness
 from claims import faster, hard_maze_claims, more_solved, parity_claims, solved_at, table
 from intensity_grid import INTENSITIES, result_file, score
@@ -78,7 +79,9 @@ def test_the_table_of_claims_goes_into_the_readme_and_leaves_the_rest(tmp_path, 
         write_result(tmp_path / "figure-1" / f"{method}.json", spread(10_000, 90_000))
     readme = tmp_path / "README.md"
     readme.write_text(
-        "# Results\n\n" + "outdated\n".join(mark.format("claims") for mark in reproduce.MARKS) + "the end\n"
+        "# Results\n\n"
+        + "outdated\n".join(mark.format("claims") for mark in results_readme.MARKS)
+        + "the end\n"
     )
     for _ in range(2):
         assert reproduce.main(["claims", "--results", str(tmp_path)]) == 0
@@ -97,7 +100,9 @@ def test_runs_of_further_seeds_are_pooled(tmp_path):
         write_result(tmp_path / "figure-3" / f"{method}.json", spread(10_000, 90_000, failures=2))
         write_result(tmp_path / "more" / "figure-3" / f"{method}.json", spread(10_000, 90_000))
     assert reproduce.main(["claims", "--results", str(tmp_path)]) == 0
-    single, pooled = (tmp_path / "README.md").read_text().split(reproduce.MARKS[0].format("figure-3 pooled"))
+    single, pooled = (
+        (tmp_path / "README.md").read_text().split(results_readme.MARKS[0].format("figure-3 pooled"))
+    )
     assert "control 18/20" in single
     assert "control 38/40" in pooled
     assert (tmp_path / "more" / "figure-3-pooled.png").exists()
