@@ -6,10 +6,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 
 .PHONY: demo test lint typecheck clean
 
-# Evolves until three of sixteen replicates have solved the maze; leaves solution.png in the run folder.
+# Evolves until six of sixteen replicates have solved the maze; leaves solution.png in the run folder.
 demo: .venv/examples.installed
 	$(BIN)/python examples/evolve.py breadcrumb-hard-maze --operator SM-G-SUM --runs 16 --seed $(SEED) \
-		--max-evaluations 30000 --solutions 3
+		--max-evaluations 30000 --solutions 6
 
 test: .venv/tests.installed
 	$(BIN)/python -m pytest
