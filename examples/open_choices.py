@@ -54,6 +54,7 @@ CHOICES = {
     "maze-SM-R-mean": Choice(MEAN_TEXT, "figure-3", "SM-R", MEAN),
     "maze-SO-unit": Choice(DIRECTION_TEXT, "figure-3", "SM-G-SO", UNIT),
     "maze-ABS-unclipped": Choice("no clip of the steps", "figure-3", "SM-G-ABS", NO_CLIP),
+    "maze-control-removal": Choice(REMOVAL_TEXT, "figure-3", "control", REMOVAL),
     "maze-ABS-removal": Choice(REMOVAL_TEXT, "figure-3", "SM-G-ABS", REMOVAL),
 }
 
@@ -61,18 +62,35 @@ CHOICES = {
 def table(results: Path) -> str:
     """Runs solved and median evaluations of each choice against ours, as a Markdown table."""
     lines = [
-        "| figure | method | choice | solved, median | ours | Mann-Whitney U, p |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| figure | method | choice | solved, median | ours | p against ours | p against control |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, choice in CHOICES.items():
-        file = results / "choices" / f"{name}.json"
-        ours_file = results / choice.figure / f"{choice.operator}.json"
-        if file.exists() and ours_file.exists():
-            found, ours = solved_at(file), solved_at(ours_file)
-            p = float(mannwhitneyu(found, ours).pvalue)
-            what = f"{choice.figure[-1]} | {choice.operator} | {choice.text}"
-            lines.append(f"| {what} | {summary(found)} | {summary(ours)} | {p:.2g} |")
+        files = [
+            results / "choices" / f"{name}.json",
+            results / choice.figure / f"{choice.operator}.json",
+            control_file(results, choice),
+        ]
+        if not all(file is None or file.exists() for file in files):
+            continue
+        found, ours, *control = [solved_at(file) for file in files if file is not None]
+        cells = [choice.figure[-1], choice.operator, choice.text, summary(found), summary(ours)]
+        cells.append(f"{mannwhitneyu(found, ours).pvalue:.2g}")
+        cells += [f"{mannwhitneyu(found, runs).pvalue:.2g}" for runs in control] or [""]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def control_file(results: Path, choice: Choice) -> Path | None:
+    """The result of the control under the same choice, None where there is none to compare with."""
+    if choice.operator == "control":
+        return None
+    if choice.changes.keys() <= {"options", "intensity"}:  # these do not concern the control
+        return results / choice.figure / "control.json"
+    for name, other in CHOICES.items():
+        if (other.figure, other.operator, other.changes) == (choice.figure, "control", choice.changes):
+            return results / "choices" / f"{name}.json"
+    return None
 
 
 def summary(evaluations: np.ndarray) -> str:

@@ -11,6 +11,7 @@ import robustness
 from claims import faster, hard_maze_claims, more_solved, parity_claims, solved_at, table
 from intensity_grid import INTENSITIES, result_file, score
 from intensity_grid import table as intensity_table
+from open_choices import table as choices_table
 from paper_settings import OPERATORS
 
 NEVER = np.inf
@@ -93,6 +94,23 @@ def test_the_table_of_claims_goes_into_the_readme_and_leaves_the_rest(tmp_path, 
     assert "**no**" in capsys.readouterr().out
     assert (tmp_path / "figure-1" / "figure-1.png").exists()
     assert (tmp_path / "figure-1" / "figure-1.svg").exists()
+
+
+def test_a_choice_is_compared_with_the_control_that_made_the_same_choice(tmp_path):
+    for figure in ("figure-1", "figure-3"):
+        for method in OPERATORS:
+            write_result(tmp_path / figure / f"{method}.json", spread(10_000, 90_000))
+    slow, fast = spread(80_000, 99_000), spread(1_000, 9_000)
+    write_result(tmp_path / "choices" / "parity-SO-unit.json", fast)
+    write_result(tmp_path / "choices" / "parity-control-one-output.json", slow)
+    write_result(tmp_path / "choices" / "parity-SUM-one-output.json", slow)
+    write_result(tmp_path / "choices" / "maze-ABS-removal.json", fast)
+    rows = [row.strip("| ").split(" | ") for row in choices_table(tmp_path).splitlines()[2:]]
+    p_values = {(row[1], row[2].split()[0]): row[5:] for row in rows}
+    assert p_values["SM-G-SO", "direction"] == ["6.8e-08", "6.8e-08"]  # the figure's own control
+    assert p_values["SM-G-SUM", "one"][1] == "1"  # the control with one output
+    assert len(p_values["control", "one"]) == 1
+    assert ("SM-G-ABS", "the") not in p_values  # the control with this rule is missing
 
 
 def test_runs_of_further_seeds_are_pooled(tmp_path):
