@@ -7,8 +7,7 @@ import pytest
 
 from gym_safemaze import play
 from gym_safemaze.lanes import LaneEnv
-
-IDS = sorted(name for name in gym.registry if name.startswith("safemaze/"))
+from test_env_api import IDS
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 import gymnasium as gym
 import pytest
 
-import gym_safemaze  # noqa: F401
+from test_env_api import IDS
 
 FOLDER = Path(__file__).parents[1] / "gym_safemaze"
 PAGES = [FOLDER / "README.md", *sorted((FOLDER / "docs").glob("*.md"))]
@@ -36,7 +36,7 @@ def test_links_and_pictures_exist(page):
         assert target.startswith("http") or (page.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("env_id", sorted(name for name in gym.registry if name.startswith("safemaze/")))
+@pytest.mark.parametrize("env_id", IDS)
 def test_every_environment_has_a_page_with_its_spaces(env_id):
     env = gym.make(env_id)
     (page,) = (text for text in map(Path.read_text, PAGES) if text.startswith(f"# {env_id}\n"))

@@ -7,10 +7,8 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
-import gym_safemaze  # noqa: F401
 from gym_safemaze.sb3 import SB3VecEnv
-
-IDS = sorted(name for name in gym.registry if name.startswith("safemaze/"))
+from test_env_api import IDS
 
 
 @pytest.mark.parametrize("env_id", IDS)

@@ -5,9 +5,7 @@ import pytest
 from gymnasium.wrappers import RecordVideo
 from gymnasium.wrappers.vector import RecordVideo as VectorRecordVideo
 
-import gym_safemaze  # noqa: F401  (registers the environments)
-
-NAMES = sorted(name for name in gym.registry if name.startswith("safemaze/"))
+from test_env_api import IDS
 
 
 def play(env, steps=3):
@@ -18,7 +16,7 @@ def play(env, steps=3):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the video library
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", IDS)
 def test_single_environments_are_recorded(name, tmp_path):
     play(RecordVideo(gym.make(name, render_mode="rgb_array"), str(tmp_path / "videos")))
     [video] = (tmp_path / "videos").glob("*.mp4")

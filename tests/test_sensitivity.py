@@ -128,12 +128,16 @@ def test_every_way_to_the_tangent(case: Case) -> None:
     torch.testing.assert_close(measured, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
 
 
+def drawn(genomes: tuple[int, ...], experiences: tuple[int, ...]) -> list[Tensor]:
+    """Random genomes, experiences and directions, float64."""
+    generator = torch.Generator().manual_seed(3)
+    shapes = (genomes, experiences, genomes)
+    return [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
+
+
 def test_second_order_is_the_hessian_of_the_divergence() -> None:
     """Equation 1 differentiated twice by autograd, for a network written out here."""
-    generator = torch.Generator().manual_seed(3)
-    params = torch.randn(1, 17, generator=generator, dtype=torch.float64)
-    inputs = torch.randn(1, 6, 2, generator=generator, dtype=torch.float64)
-    direction = torch.randn(1, 17, generator=generator, dtype=torch.float64)
+    params, inputs, direction = drawn((1, 17), (1, 6, 2))
 
     def network(w: Tensor, x: Tensor) -> Tensor:
         hidden = torch.tanh(x @ w[:, :6].view(-1, 2, 3) + w[:, None, 6:9])
@@ -165,10 +169,7 @@ class OnceDifferentiable(torch.autograd.Function):
 
 
 def test_second_order_falls_back_on_a_difference_and_says_so() -> None:
-    generator = torch.Generator().manual_seed(3)
-    params = torch.randn(2, 6, generator=generator, dtype=torch.float64)
-    inputs = torch.randn(2, 5, 3, generator=generator, dtype=torch.float64)
-    direction = torch.randn(2, 6, generator=generator, dtype=torch.float64)
+    params, inputs, direction = drawn((2, 6), (2, 5, 3))
 
     def once(w: Tensor, x: Tensor) -> Tensor:
         return OnceDifferentiable.apply(x @ w.view(-1, 3, 2))
