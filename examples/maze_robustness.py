@@ -9,6 +9,7 @@ Wilcoxon's signed-rank test of an operator against the control over all solution
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from tqdm import tqdm
 from claims import SM_G
 from networks import hard_maze_network
 from paper_settings import OPERATORS
+from replicates import solutions
 from rollout import evaluate_hard_maze
 from safe_mutation import GaussianMutation, make
 from solution_picture import CONTROL_SIGMA, children, same_length
@@ -26,24 +28,6 @@ from steady_state_ga import Individual
 
 DOMAIN = "breadcrumb-hard-maze"
 SEED = 1
-
-
-def solutions(folder: Path) -> list[Individual]:
-    """The solutions of every method in a folder of figure 3.
-
-    Raises:
-        ValueError: If a method's results are missing.
-    """
-    missing = [method for method in OPERATORS if not (folder / f"{method}.npz").exists()]
-    if missing:
-        raise ValueError(f"expected the solutions of {missing} in {folder}: run figure-3 first")
-    found = []
-    for method in OPERATORS:
-        with np.load(folder / f"{method}.npz") as file:
-            solved = file["solved"]
-            for genome, experiences in zip(file["genome"][solved], file["experiences"][solved], strict=True):
-                found.append(Individual(genome, 0.0, True, experiences))
-    return found
 
 
 def shares(parents: list[Individual]) -> dict[tuple[str, str], np.ndarray]:
@@ -80,5 +64,6 @@ def table(found: dict[tuple[str, str], np.ndarray]) -> str:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    parents = solutions(Path(__file__).parent / "results" / "figure-3")
+    by_method = solutions(Path(__file__).parent / "results" / "figure-3")
+    parents = list(chain.from_iterable(by_method.values()))
     print(f"{len(parents)} solutions, 100 children of each by each operator\n\n{table(shares(parents))}")

@@ -15,6 +15,8 @@ from tqdm import tqdm
 import checkpoint
 from experiment import Experiment, advance
 from lockstep import Lockstep
+from paper_settings import OPERATORS
+from steady_state_ga import Individual
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,28 @@ def run_job(job: Job) -> None:
             show_progress(bar, lockstep, evaluations)
     write_result(job, lockstep, settings)
     shutil.rmtree(job.work)
+
+
+def solutions(folder: Path) -> dict[str, list[Individual]]:
+    """For each method, the champions in a figure's folder that solve the task.
+
+    Raises:
+        ValueError: If a method's results are missing.
+    """
+    files = {method: folder / f"{method}.npz" for method in OPERATORS}
+    missing = [method for method, file in files.items() if not file.exists()]
+    if missing:
+        raise ValueError(f"expected the solutions of {missing} in {folder}: run {folder.name} first")
+    found: dict[str, list[Individual]] = {}
+    for method, path in files.items():
+        with np.load(path) as file:
+            columns = [file[name] for name in ("genome", "fitness", "solved", "experiences")]
+        individuals = [
+            Individual(genome, float(fitness), bool(solved), experiences)
+            for genome, fitness, solved, experiences in zip(*columns, strict=True)
+        ]
+        found[method] = [individual for individual in individuals if individual.solved]
+    return found
 
 
 def show_progress(bar: tqdm, lockstep: Lockstep, evaluations: int) -> None:

@@ -22,6 +22,7 @@ from networks import ParityNetwork
 from paper_settings import OPERATORS
 from parity import STRINGS, probabilities_of_parity
 from randomness import Purpose, stream
+from replicates import solutions
 from safe_mutation import make
 from success_plot import COLOURS, save_figure
 
@@ -34,7 +35,7 @@ MUTATOR_COLOURS = COLOURS | {UNIT: "#86efac"}
 Correct = dict[str, dict[str, list[list[int]]]]  # evolved by -> mutated by -> solutions x mutations
 
 
-def compute(solutions: Path, result: Path, seed: int, command: str) -> None:
+def compute(folder: Path, result: Path, seed: int, command: str) -> None:
     """Mutate the solutions in a folder of figure 1 and write how many strings stay correct.
 
     Raises:
@@ -43,14 +44,11 @@ def compute(solutions: Path, result: Path, seed: int, command: str) -> None:
     settings = {"seed": seed, "mutations": MUTATIONS}
     if checkpoint.is_finished(result, settings):
         return
-    missing = [method for method in OPERATORS if not (solutions / f"{method}.npz").exists()]
-    if missing:
-        raise ValueError(f"expected the solutions of {missing} in {solutions}: run figure-1 first")
+    parents = solutions(folder)
     correct: dict[str, Any] = {}
     histogram: dict[str, list[int]] = {}
     for evolved_by in tqdm(OPERATORS, desc="solutions by method"):
-        with np.load(solutions / f"{evolved_by}.npz") as file:
-            genomes = file["genome"][file["solved"]]
+        genomes = [parent.genome for parent in parents[evolved_by]]
         correct[evolved_by] = {
             mutator: [mutants(mutator, genome, seed, n, MUTATIONS) for n, genome in enumerate(genomes)]
             for mutator in MUTATORS

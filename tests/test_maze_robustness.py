@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 import maze_robustness
+import replicates
 
 FIGURE_3 = Path(maze_robustness.__file__).parent / "results" / "figure-3"
 
 
 def test_each_operator_and_step_length_gets_a_share_of_each_solution():
-    first = maze_robustness.solutions(FIGURE_3)[:1]
+    first = replicates.solutions(FIGURE_3)["control"][:1]
     found = maze_robustness.shares(first)
     assert len(found) == 5 + 4
     assert all(share.shape == (1,) and 0 <= share[0] <= 1 for share in found.values())
@@ -32,4 +33,4 @@ def test_the_table_compares_with_the_control():
 
 def test_missing_solutions_are_named(tmp_path):
     with pytest.raises(ValueError, match=r"expected the solutions of \['control'.*run figure-3 first"):
-        maze_robustness.solutions(tmp_path)
+        replicates.solutions(tmp_path / "figure-3")
