@@ -35,12 +35,11 @@ class DensePolicy:
     """
 
     def __init__(self, genomes: np.ndarray, widths: list[int]) -> None:
-        blocks = -(-len(genomes) // LANES)
-        padded = np.zeros((blocks * LANES, genomes.shape[1] + 1), np.float32)
+        padded = np.zeros((_round_up(len(genomes), LANES), genomes.shape[1] + 1), np.float32)
         padded[: len(genomes), :-1] = genomes
-        by_block = padded.reshape(blocks, LANES, -1).transpose(0, 2, 1)
-        self.weights = by_block[:, _padded_order(tuple(widths))].reshape(blocks, -1)
-        self.padded_widths = np.array([_padded(width) for width in widths])
+        by_block = padded.reshape(-1, LANES, padded.shape[1]).transpose(0, 2, 1)
+        self.weights = by_block[:, _padded_order(tuple(widths))].reshape(len(by_block), -1)
+        self.padded_widths = np.array([_round_up(width, CHUNK) for width in widths])
         self.units = np.zeros((2, self.padded_widths.max() * LANES), np.float32)
         self.outputs = widths[-1]
 
@@ -51,20 +50,19 @@ class DensePolicy:
         return outputs
 
 
-def _padded(width: int) -> int:
-    return -(-width // CHUNK) * CHUNK
+def _round_up(number: int, multiple: int) -> int:
+    return -(-number // multiple) * multiple
 
 
 @lru_cache
 def _padded_order(widths: tuple[int, ...]) -> np.ndarray:
     """Where to find each padded weight in a genome: for every unit its bias and its weights.
 
-    The padding is found behind the genome, where ``DensePolicy`` puts a zero.
+    The padding is found last, behind the genome, where ``DensePolicy`` puts a zero.
     """
     layers, start = [], 0
-    nowhere = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(widths))
     for fan_in, fan_out in pairwise(widths):
-        layer = np.full((_padded(fan_out), 1 + _padded(fan_in)), nowhere)
+        layer = np.full((_round_up(fan_out, CHUNK), 1 + _round_up(fan_in, CHUNK)), -1)
         bias = start + fan_in * fan_out
         layer[:fan_out, 1 : 1 + fan_in] = np.arange(start, bias).reshape(fan_out, fan_in)
         layer[:fan_out, 0] = np.arange(bias, bias + fan_out)

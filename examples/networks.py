@@ -149,9 +149,8 @@ class ParityNetwork:
             h1 = torch.tanh(torch.baddbmm(torch.baddbmm(bias1, u1, bit), w1, h1))
             h2 = torch.tanh(torch.baddbmm(torch.baddbmm(bias2, u2, h1), w2, h2))
         totals = torch.baddbmm(c, v, h2)
-        outputs = (torch.softmax(totals, dim=1) if self.outputs == 2 else torch.sigmoid(totals)).transpose(
-            1, 2
-        )
+        squashed = torch.softmax(totals, dim=1) if self.outputs == 2 else torch.sigmoid(totals)
+        outputs = squashed.transpose(1, 2)
         return outputs[0] if single else outputs
 
     def initial_genomes(self, number: int, generator: np.random.Generator) -> np.ndarray:

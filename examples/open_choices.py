@@ -20,42 +20,38 @@ class Choice:
     """One method of figure 1 or 3 with one choice made otherwise.
 
     Attributes:
-        text: What differs.
         figure: Whose experiment it changes.
         operator: The method.
+        text: What differs.
         changes: Fields of ``Experiment`` and what they become.
     """
 
-    text: str
     figure: str
     operator: str
+    text: str
     changes: dict[str, Any]
 
 
-UNIT = {"options": (("direction", "unit"),)}
-NO_CLIP = {"options": (("weight_clip", None),)}
-MEAN = {"intensity": 2 * 0.005}  # the mean over two outputs is half of equation 1's sum
-REMOVAL = {"removal": "another"}
-ONE_OUTPUT = {"variant": "one output"}
-
-DIRECTION_TEXT = "direction of unit length, as in the code"
-MEAN_TEXT = "divergence averaged over outputs, as in the code"
-REMOVAL_TEXT = "the worst of another tournament is replaced"
-OUTPUT_TEXT = "one sigmoid output, as in the text"
+UNIT = ("direction of unit length, as in the code", {"options": (("direction", "unit"),)})
+NO_CLIP = ("no clip of the steps", {"options": (("weight_clip", None),)})
+# the mean over two outputs is half of equation 1's sum
+MEAN = ("divergence averaged over outputs, as in the code", {"intensity": 2 * 0.005})
+REMOVAL = ("the worst of another tournament is replaced", {"removal": "another"})
+ONE_OUTPUT = ("one sigmoid output, as in the text", {"variant": "one output"})
 
 CHOICES = {
-    "parity-SO-unit": Choice(DIRECTION_TEXT, "figure-1", "SM-G-SO", UNIT),
-    "parity-SM-R-mean": Choice(MEAN_TEXT, "figure-1", "SM-R", MEAN),
-    "parity-control-removal": Choice(REMOVAL_TEXT, "figure-1", "control", REMOVAL),
-    "parity-SO-removal": Choice(REMOVAL_TEXT, "figure-1", "SM-G-SO", REMOVAL),
-    "parity-control-one-output": Choice(OUTPUT_TEXT, "figure-1", "control", ONE_OUTPUT),
-    "parity-SUM-one-output": Choice(OUTPUT_TEXT, "figure-1", "SM-G-SUM", ONE_OUTPUT),
-    "parity-SO-one-output": Choice(OUTPUT_TEXT, "figure-1", "SM-G-SO", ONE_OUTPUT),
-    "maze-SM-R-mean": Choice(MEAN_TEXT, "figure-3", "SM-R", MEAN),
-    "maze-SO-unit": Choice(DIRECTION_TEXT, "figure-3", "SM-G-SO", UNIT),
-    "maze-ABS-unclipped": Choice("no clip of the steps", "figure-3", "SM-G-ABS", NO_CLIP),
-    "maze-control-removal": Choice(REMOVAL_TEXT, "figure-3", "control", REMOVAL),
-    "maze-ABS-removal": Choice(REMOVAL_TEXT, "figure-3", "SM-G-ABS", REMOVAL),
+    "parity-SO-unit": Choice("figure-1", "SM-G-SO", *UNIT),
+    "parity-SM-R-mean": Choice("figure-1", "SM-R", *MEAN),
+    "parity-control-removal": Choice("figure-1", "control", *REMOVAL),
+    "parity-SO-removal": Choice("figure-1", "SM-G-SO", *REMOVAL),
+    "parity-control-one-output": Choice("figure-1", "control", *ONE_OUTPUT),
+    "parity-SUM-one-output": Choice("figure-1", "SM-G-SUM", *ONE_OUTPUT),
+    "parity-SO-one-output": Choice("figure-1", "SM-G-SO", *ONE_OUTPUT),
+    "maze-SM-R-mean": Choice("figure-3", "SM-R", *MEAN),
+    "maze-SO-unit": Choice("figure-3", "SM-G-SO", *UNIT),
+    "maze-ABS-unclipped": Choice("figure-3", "SM-G-ABS", *NO_CLIP),
+    "maze-control-removal": Choice("figure-3", "control", *REMOVAL),
+    "maze-ABS-removal": Choice("figure-3", "SM-G-ABS", *REMOVAL),
 }
 
 

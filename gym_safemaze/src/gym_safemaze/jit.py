@@ -11,6 +11,7 @@ raise, which takes longer than all the rest.
 """
 
 from collections.abc import Callable, Set
+from functools import partial
 
 import numba
 
@@ -26,7 +27,8 @@ def kernel(function: Callable, fastmath: Set[str] = frozenset()) -> Callable:
     Returns:
         The compiled function, called like the original.
     """
+    njit = partial(numba.njit, error_model="numpy", fastmath=set(fastmath))
     try:
-        return numba.njit(cache=True, error_model="numpy", fastmath=set(fastmath))(function)
+        return njit(cache=True)(function)
     except RuntimeError:  # no folder for the cache can be written
-        return numba.njit(error_model="numpy", fastmath=set(fastmath))(function)
+        return njit()(function)
