@@ -20,9 +20,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from networks import FeedForward, ParityNetwork, hard_maze_network
-from parity import evaluate_parity
-from rollout import DECISION_INTERVAL, Evaluation, evaluate_hard_maze
+from evolution.domains.breadcrumb_hard_maze import DECISION_INTERVAL, Evaluation, evaluate_hard_maze
+from evolution.domains.recurrent_parity import evaluate_parity
+from evolution.networks.feed_forward import FeedForward, ParityNetwork, hard_maze_network
 
 REPETITIONS = 9
 

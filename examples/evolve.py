@@ -19,14 +19,14 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-import checkpoint
-from domains import DOMAINS
-from experiment import Experiment, advance
-from lockstep import Lockstep
-from paper_settings import OPERATORS, TABLE_S2
-from replicates import show_progress
-from solution_picture import picture_solution, robustness
-from steady_state_ga import Individual, SteadyStateGA
+from evolution import checkpoint
+from evolution.algorithms.steady_state_ga import Individual, SteadyStateGA
+from evolution.domains.hard_maze_picture import picture_solution, robustness
+from evolution.domains.registry import DOMAINS
+from evolution.experiment import Experiment, advance
+from evolution.lockstep import Lockstep
+from evolution.replicates import show_progress
+from paper.table_s2 import OPERATORS, TABLE_S2
 
 HISTORY_INTERVAL = 250  # evaluations between two lines of history.jsonl for each run
 

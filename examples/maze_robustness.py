@@ -17,14 +17,14 @@ import torch
 from scipy.stats import wilcoxon
 from tqdm import tqdm
 
-from claims import SM_G
-from networks import hard_maze_network
-from paper_settings import OPERATORS
-from replicates import solutions
-from rollout import evaluate_hard_maze
+from evolution.algorithms.steady_state_ga import Individual
+from evolution.domains.breadcrumb_hard_maze import evaluate_hard_maze
+from evolution.domains.hard_maze_picture import CONTROL_SIGMA, children, same_length
+from evolution.networks.feed_forward import hard_maze_network
+from evolution.replicates import solutions
+from paper.statistics import SM_G
+from paper.table_s2 import OPERATORS
 from safe_mutation import GaussianMutation, make
-from solution_picture import CONTROL_SIGMA, children, same_length
-from steady_state_ga import Individual
 
 DOMAIN = "breadcrumb-hard-maze"
 SEED = 1

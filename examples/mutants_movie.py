@@ -21,11 +21,11 @@ import torch
 from matplotlib.animation import PillowWriter
 from matplotlib.collections import LineCollection
 
-from checkpoint import UNREADABLE
-from networks import hard_maze_network
-from rollout import Evaluation, evaluate_hard_maze
-from solution_picture import CHILDREN, FAILS, SOLVES, draw_maze, draw_paths, mutants
-from steady_state_ga import Individual
+from evolution.algorithms.steady_state_ga import Individual
+from evolution.checkpoint import UNREADABLE
+from evolution.domains.breadcrumb_hard_maze import Evaluation, evaluate_hard_maze
+from evolution.domains.hard_maze_picture import CHILDREN, FAILS, SOLVES, draw_maze, draw_paths, mutants
+from evolution.networks.feed_forward import hard_maze_network
 
 DECISIONS_PER_PICTURE = 4
 PICTURES_PER_SECOND = 12

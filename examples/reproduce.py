@@ -21,15 +21,13 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-import intensity_grid
-import robustness
-import toy_figure
 from evaluation_speed import compare
-from open_choices import CHOICES
-from paper_settings import OPERATORS, TABLE_S2
-from replicates import Job, run_job
-from results_readme import pooled_data, success_data, write_tables
-from success_plot import plot_success
+from evolution.replicates import Job, run_job
+from paper.figures import intensity_grid, robustness, toy_figure
+from paper.figures.open_choices import CHOICES
+from paper.results_page import pooled_data, success_data, write_tables
+from paper.success_plot import plot_success
+from paper.table_s2 import OPERATORS, TABLE_S2
 
 DOMAINS = {"figure-1": "recurrent-parity", "figure-3": "breadcrumb-hard-maze"}
 

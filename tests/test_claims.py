@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 import reproduce
-import results_readme
-import robustness
-from claims import faster, hard_maze_claims, more_solved, parity_claims, solved_at, table
-from intensity_grid import INTENSITIES, result_file, score
-from intensity_grid import table as intensity_table
-from open_choices import table as choices_table
-from paper_settings import OPERATORS
+from paper import results_page as results_readme
+from paper.figures import robustness
+from paper.figures.intensity_grid import INTENSITIES, result_file, score
+from paper.figures.intensity_grid import table as intensity_table
+from paper.figures.open_choices import table as choices_table
+from paper.statistics import faster, hard_maze_claims, more_solved, parity_claims, solved_at, table
+from paper.table_s2 import OPERATORS
 
 NEVER = np.inf
 

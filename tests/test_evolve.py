@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import checkpoint
 import evolve
 import reproduce
-from experiment import Experiment
-from networks import ParityNetwork
-from open_choices import CHOICES
-from parity import evaluate_parity
-from steady_state_ga import Individual
+from evolution import checkpoint
+from evolution.algorithms.steady_state_ga import Individual
+from evolution.domains.recurrent_parity import evaluate_parity
+from evolution.experiment import Experiment
+from evolution.networks.feed_forward import ParityNetwork
+from paper.figures.open_choices import CHOICES
 
 EXAMPLES = Path(evolve.__file__).parent
 
@@ -41,7 +41,8 @@ def small(output, *more, domain="recurrent-parity", operator="SM-G-SUM"):
 def start(script, *arguments, checkpoint_interval=60):
     """Run a script in a process of its own, importing the packages this test imports."""
     program = (
-        f"import sys, experiment, {script}; experiment.CHECKPOINT_INTERVAL = {checkpoint_interval}; "
+        f"import sys, {script}; from evolution import experiment; "
+        f"experiment.CHECKPOINT_INTERVAL = {checkpoint_interval}; "
         f"sys.exit({script}.main())"
     )
     return subprocess.Popen(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import maze_robustness
-import replicates
+from evolution import replicates
 
 FIGURE_3 = Path(maze_robustness.__file__).parent / "results" / "figure-3"
 

@@ -5,10 +5,10 @@ import pytest
 from PIL import Image
 
 import mutants_movie
-from networks import hard_maze_network
-from rollout import evaluate_hard_maze
-from solution_picture import CONTROL_SIGMA, mutants
-from steady_state_ga import Individual
+from evolution.algorithms.steady_state_ga import Individual
+from evolution.domains.breadcrumb_hard_maze import evaluate_hard_maze
+from evolution.domains.hard_maze_picture import CONTROL_SIGMA, mutants
+from evolution.networks.feed_forward import hard_maze_network
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from networks import FeedForward, ParityNetwork, hard_maze_network, large_scale_network
+from evolution.networks.feed_forward import FeedForward, ParityNetwork, hard_maze_network, large_scale_network
 
 GENERATOR = np.random.default_rng(0)
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from networks import ParityNetwork, hard_maze_network
-from parity import evaluate_parity
-from rollout import evaluate_hard_maze
+from evolution.domains.breadcrumb_hard_maze import evaluate_hard_maze
+from evolution.domains.recurrent_parity import evaluate_parity
+from evolution.networks.feed_forward import ParityNetwork, hard_maze_network
 
 
 def drive_one(network, genome):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from steady_state_ga import Individual, SteadyStateGA
+from evolution.algorithms.steady_state_ga import Individual, SteadyStateGA
 
 
 def individual(fitness, solved=False):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-import toy_figure
-from toy import TASKS, climb, squared_error, toy_network
+from evolution.domains.toy import TASKS, climb, squared_error, toy_network
+from paper.figures import toy_figure
 
 
 def test_the_network_is_the_papers_formula():

@@ -15,16 +15,16 @@ import numpy as np
 from scipy.stats import mannwhitneyu
 from tqdm import tqdm
 
-import checkpoint
-from claims import SM_G, Claim
-from experiment import versions
-from networks import ParityNetwork
-from paper_settings import OPERATORS
-from parity import STRINGS, probabilities_of_parity
-from randomness import Purpose, stream
-from replicates import solutions
+from evolution import checkpoint
+from evolution.domains.recurrent_parity import STRINGS, probabilities_of_parity
+from evolution.experiment import versions
+from evolution.networks.feed_forward import ParityNetwork
+from evolution.randomness import Purpose, stream
+from evolution.replicates import solutions
+from paper.statistics import SM_G, Claim
+from paper.success_plot import COLOURS, save_figure
+from paper.table_s2 import OPERATORS
 from safe_mutation import make
-from success_plot import COLOURS, save_figure
 
 MUTATIONS = 50  # of each solution by each operator
 HISTOGRAM = 1000  # mutations of one solution for figure S2a

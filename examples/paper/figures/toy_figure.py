@@ -10,12 +10,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 from tqdm import tqdm
 
-import checkpoint
-from claims import SM_G, Claim
-from experiment import versions
-from paper_settings import OPERATORS
-from success_plot import COLOURS, save_figure
-from toy import EVALUATIONS, RECORD_INTERVAL, SOLVED, TASKS, climb
+from evolution import checkpoint
+from evolution.domains.toy import EVALUATIONS, RECORD_INTERVAL, SOLVED, TASKS, climb
+from evolution.experiment import versions
+from paper.statistics import SM_G, Claim
+from paper.success_plot import COLOURS, save_figure
+from paper.table_s2 import OPERATORS
 
 RUNS = 20
 Errors = dict[str, dict[str, np.ndarray]]  # task -> method -> errors (runs, records)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from randomness import Purpose, stream
+from evolution.randomness import Purpose, stream
 
 
 @dataclass

@@ -17,12 +17,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import checkpoint
-from domains import DOMAINS, VARIANTS, Task
-from lockstep import Lockstep
-from paper_settings import TABLE_S2
+from evolution import checkpoint
+from evolution.algorithms.steady_state_ga import SteadyStateGA
+from evolution.domains.registry import DOMAINS, VARIANTS, Task
+from evolution.lockstep import Lockstep
+from paper.table_s2 import TABLE_S2
 from safe_mutation import make
-from steady_state_ga import SteadyStateGA
 
 CHECKPOINT_INTERVAL = 60.0  # seconds
 NO_SETTINGS = ("network", "experiences", "mask", "chunk_size")  # of an operator: these change no outcome here

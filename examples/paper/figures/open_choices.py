@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import mannwhitneyu
 
-from claims import middle, solved_at
+from paper.statistics import middle, solved_at
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import gymnasium as gym
 import numpy as np
 
 import gym_safemaze  # noqa: F401  (registers the environments)
-from networks import FeedForward
+from evolution.networks.feed_forward import FeedForward
 
 DECISION_INTERVAL = 3  # frames for which the hard maze robot holds an action
 FRAMES = 400

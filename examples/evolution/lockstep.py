@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from randomness import Purpose, stream
-from rollout import Evaluation
+from evolution.algorithms.steady_state_ga import Individual, SteadyStateGA
+from evolution.domains.breadcrumb_hard_maze import Evaluation
+from evolution.randomness import Purpose, stream
 from safe_mutation import DivergenceNotReached, SMGAbs, SMGSum
-from steady_state_ga import Individual, SteadyStateGA
 
 Operator = Callable[..., np.ndarray]  # one of safe_mutation's, or any callable with their keywords
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from claims import solved_at
-from paper_settings import OPERATORS
+from paper.statistics import solved_at
+from paper.success_plot import COLOURS, save_figure
+from paper.table_s2 import OPERATORS
 from safe_mutation.presets import PRESETS
-from success_plot import COLOURS, save_figure
 
 INTENSITIES = (1e-1, 5e-2, 1e-2, 5e-3, 1e-3, 1e-4)
 RUNS = 8

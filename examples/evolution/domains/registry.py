@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from lockstep import Domain
-from networks import FeedForward, ParityNetwork, hard_maze_network
-from parity import evaluate_parity
-from rollout import evaluate_hard_maze
+from evolution.domains.breadcrumb_hard_maze import evaluate_hard_maze
+from evolution.domains.recurrent_parity import evaluate_parity
+from evolution.lockstep import Domain
+from evolution.networks.feed_forward import FeedForward, ParityNetwork, hard_maze_network
 
 
 @dataclass(frozen=True)

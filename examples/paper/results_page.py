@@ -6,13 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-import intensity_grid
-import open_choices
-import robustness
-import toy_figure
-from checkpoint import write_atomically
-from claims import Claim, hard_maze_claims, parity_claims, solved_at, table
-from paper_settings import OPERATORS
+from evolution.checkpoint import write_atomically
+from paper.figures import intensity_grid, open_choices, robustness, toy_figure
+from paper.statistics import Claim, hard_maze_claims, parity_claims, solved_at, table
+from paper.table_s2 import OPERATORS
 
 CLAIMS = {"figure-1": parity_claims, "figure-3": hard_maze_claims}
 MARKS = ("<!-- {}: written by reproduce.py -->\n", "<!-- end of {} -->\n")

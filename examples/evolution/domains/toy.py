@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from randomness import Purpose, stream
+from evolution.randomness import Purpose, stream
 from safe_mutation import make
 
 GAIN = torch.tensor([100.0, 0.1])

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-import checkpoint
-from experiment import Experiment, advance
-from lockstep import Lockstep
-from paper_settings import OPERATORS
-from steady_state_ga import Individual
+from evolution import checkpoint
+from evolution.algorithms.steady_state_ga import Individual
+from evolution.experiment import Experiment, advance
+from evolution.lockstep import Lockstep
+from paper.table_s2 import OPERATORS
 
 
 @dataclass(frozen=True)

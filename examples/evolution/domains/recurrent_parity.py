@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import torch
 
-from networks import ParityNetwork
-from rollout import Evaluation
+from evolution.domains.breadcrumb_hard_maze import Evaluation
+from evolution.networks.feed_forward import ParityNetwork
 
 STRINGS = np.array(list(itertools.product([0, 1], repeat=4)), dtype=np.float32)[:, :, None]  # (16, 4, 1)
 LABELS = STRINGS.sum(axis=(1, 2)).astype(int) % 2

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from lockstep import Lockstep
-from steady_state_ga import Individual, SteadyStateGA
+from evolution.algorithms.steady_state_ga import Individual, SteadyStateGA
+from evolution.lockstep import Lockstep
 
 UNREADABLE = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zipfile.LargeZipFile)
 

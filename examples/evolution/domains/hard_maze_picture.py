@@ -18,12 +18,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
+from evolution.algorithms.steady_state_ga import Individual
+from evolution.domains.breadcrumb_hard_maze import Evaluation, evaluate_hard_maze
+from evolution.networks.feed_forward import hard_maze_network
+from evolution.randomness import Purpose, stream
 from gym_safemaze.wall_maze import WallMaze
-from networks import hard_maze_network
-from randomness import Purpose, stream
-from rollout import Evaluation, evaluate_hard_maze
 from safe_mutation import GaussianMutation, make
-from steady_state_ga import Individual
 
 CHILDREN = 100
 CONTROL_SIGMA = (

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dense_policy import DensePolicy
+from evolution.networks.dense_policy import DensePolicy
 
 
 class Layout:

@@ -1,0 +1,1 @@
+"""Tasks to evolve for, one file each."""

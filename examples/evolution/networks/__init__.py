@@ -1,0 +1,1 @@
+"""The networks that evolve, and their compiled policies."""

@@ -1,0 +1,1 @@
+"""The paper's experiments: their settings, figures and claims."""
