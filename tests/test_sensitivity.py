@@ -104,7 +104,7 @@ def test_every_way_to_per_experience_gradients(case: Case) -> None:
     for method in per_experience.METHODS:
         for gradients in (1, 3, 1000):
             try:
-                sums, rows = method(case.network, case.params[0], one, gradients)
+                sums, rows = method(case.network, case.params[0], one, None, gradients)
             except Exception:
                 assert method is not per_experience.one_by_one
                 continue  # torch cannot map this module

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from safe_mutation.experiences import Experiences, take
 from safe_mutation.genomes import require_finite
-from safe_mutation.network import Network, chunks, run
+from safe_mutation.network import Network, chunks, run_rows
 
 MAX_GROWTH = math.log(8.0)  # largest step of ln(magnitude) while the target is not yet bracketed
 FLAT_EXPANSIONS = 6  # so many of them in a row without growth: the outputs are saturated
@@ -102,8 +102,8 @@ def _in_lockstep(
     max_passes: int,
 ) -> LineSearch:
     with torch.no_grad():
-        base = run(network, parents, inputs)
-        require_finite(base, "finite outputs", first)
+        base = run_rows(network, parents, inputs)
+        require_finite(base.outputs, "finite outputs", first)
         norm = torch.linalg.vector_norm
         scale = (norm(parents, dim=1) / norm(directions, dim=1)).tolist()
         # A tenth of the genome's length: mostly still near the quadratic range, and well above rounding.
@@ -118,9 +118,9 @@ def _in_lockstep(
             tried = np.exp([brackets[n].guess for n in active])
             factors = torch.from_numpy(tried).to(parents)[:, None]
             candidates = parents[lanes] + factors * directions[lanes]
-            outputs = run(network, candidates, take(inputs, lanes))
+            rows = run_rows(network, candidates, take(inputs, lanes))
             passes += 1
-            reached = (outputs - base[lanes]).double().square().sum(2).mean(1).cpu().numpy()
+            reached = rows.divergence_from(base.of(lanes)).cpu().numpy()
             for n, candidate, m, found in zip(active, candidates, tried, reached, strict=True):
                 if not math.isfinite(found):
                     found = math.inf

@@ -22,6 +22,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from safe_mutation.absolute_layers import affine, shift
+from safe_mutation.experience_sets import ExperienceSets
 from safe_mutation.experiences import Experiences, count, leaves, map_leaves, take
 from safe_mutation.network import Network, run
 
@@ -204,6 +205,9 @@ def is_exact(network: Network, params: Tensor, inputs: Experiences) -> bool:
     With a single experience there is nothing to gain, and with two or three a layer's rows could be mistaken
     for experiences, which the comparison then shows.
     """
+    if isinstance(inputs, ExperienceSets):
+        parts = [(params if p.lanes is None else params[p.lanes], p.inputs) for p in inputs.rectangles]
+        return all(is_exact(network, some, part) for some, part in parts)
     if count(inputs, axis=1) < 2:
         return False
     kind = (len(params) > 1, params.dtype, *((tuple(x.shape[2:]), x.dtype) for x in leaves(inputs)))

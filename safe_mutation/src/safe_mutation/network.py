@@ -15,18 +15,57 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from safe_mutation.experience_sets import ExperienceSets
 from safe_mutation.experiences import Experiences, count, leaves
+from safe_mutation.rows import Rows, join
 
 Network: TypeAlias = Callable[[Any, Any], Any]
 
 
 def run(network: Network, params: Tensor, inputs: Experiences) -> Tensor:
-    """Outputs of every parent as rows (N, R, K): R = I experiences, or I*T with outputs at each time step.
+    """Outputs of every parent as rows (N, R, K), see ``Rows``.
 
     Raises:
         TypeError: If the network returns no array.
         ValueError: If it cannot take the experiences, or its outputs have another shape than promised.
     """
+    return run_rows(network, params, inputs).outputs
+
+
+def run_rows(
+    network: Network,
+    params: Tensor,
+    inputs: Experiences,
+    forward: Callable[[Network, Tensor, Experiences], Tensor] | None = None,
+) -> Rows:
+    """Outputs as ``run`` gives them, with the weights of the rows.
+
+    Args:
+        network: See the top of this file.
+        params: Genomes (N, P).
+        inputs: Experiences (N, I, ...) or ExperienceSets.
+        forward: Calls the network on a rectangle of experiences (N, I, ...).
+
+    Raises:
+        ValueError: As ``run``.
+        TypeError: As ``run``.
+    """
+    forward = forward or _run_rectangle
+    if not isinstance(inputs, ExperienceSets):
+        return Rows(forward(network, params, inputs), None)
+    parts = []
+    for part in inputs.rectangles:
+        some = params if part.lanes is None else params[part.lanes]
+        parts.append((part, forward(network, some, part.inputs)))
+    if len({outputs.shape[2] for _, outputs in parts}) > 1:
+        raise ValueError(
+            "expected as many outputs for experiences of every shape, got "
+            + ", ".join(str(outputs.shape[2]) for _, outputs in parts)
+        )
+    return join(parts, len(params))
+
+
+def _run_rectangle(network: Network, params: Tensor, inputs: Experiences) -> Tensor:
     try:
         outputs = network(params, inputs)
     except torch.OutOfMemoryError:
@@ -74,7 +113,11 @@ def chunks(network: Network, params: Tensor, inputs: Experiences, chunk_size: in
     parents, length = params.shape
     if chunk_size is None:
         # 256 stands for the activations of one experience, which cannot be seen from outside.
-        each = length + sum(leaf[0].numel() + 256 * leaf.shape[1] for leaf in leaves(inputs))
+        if isinstance(inputs, ExperienceSets):
+            most, numbers = inputs.largest
+            each = length + most * (numbers + 256)
+        else:
+            each = length + sum(leaf[0].numel() + 256 * leaf.shape[1] for leaf in leaves(inputs))
         budget = 2**21 if params.is_cpu else 2**27  # what the caches hold, or what keeps a GPU busy
         chunk_size = 1 if getattr(network, "loops", False) else max(1, budget // each)
     for start in range(0, parents, chunk_size):

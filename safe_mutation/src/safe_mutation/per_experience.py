@@ -14,6 +14,7 @@ import weakref
 import torch
 from torch import Tensor
 
+from safe_mutation.experience_sets import ExperienceSets, Rectangle
 from safe_mutation.experiences import Experiences, count, leaves, map_leaves, take
 from safe_mutation.flat_network import FlatNetwork
 from safe_mutation.network import Network, differentiable, run
@@ -28,13 +29,42 @@ def absolute(network: Network, params: Tensor, inputs: Experiences, chunk_size: 
         inputs: Experiences (N, I, ...).
         chunk_size: Gradients (of one experience and output each) computed at once; by default what fits.
     """
+    if isinstance(inputs, ExperienceSets):  # one parent at a time: nothing is repeated to fill a rectangle
+        return torch.cat(
+            [
+                _of_sets(network, params[one], take(inputs, one).rectangles, chunk_size)
+                for one in _slices(len(params), 1)
+            ]
+        )
     gradients = chunk_size or _gradients_at_once(params, inputs)
     if isinstance(network, FlatNetwork):
-        rows = [_of_module(network, params[n], take(inputs, n), gradients) for n in range(len(params))]
-        return torch.stack(rows)
+        sums = [_of_module(network, params[n], take(inputs, n), None, gradients) for n in range(len(params))]
+        return torch.stack([_root_sum_of_squares(list(one)) / rows for one, rows in sums])
     together = max(1, gradients // count(inputs, axis=1))  # parents whose copies fit into one chunk
-    chosen = _slices(len(params), together)
-    return torch.cat([_of_copies(network, params[some], take(inputs, some), gradients) for some in chosen])
+    found = []
+    for some in _slices(len(params), together):
+        of_outputs, rows = _of_copies(network, params[some], take(inputs, some), None, gradients)
+        found.append(_root_sum_of_squares(of_outputs) / rows)
+    return torch.cat(found)
+
+
+def _of_sets(network: Network, params: Tensor, rectangles: list[Rectangle], chunk_size: int | None) -> Tensor:
+    """One parent (1, P) with experiences of several shapes, some of which may count more than once."""
+    total: Tensor | None = None
+    number = 0.0
+    for part in rectangles:
+        gradients = chunk_size or _gradients_at_once(params, part.inputs)
+        if isinstance(network, FlatNetwork):
+            weights = None if part.weights is None else part.weights[0].to(params.dtype)
+            sums, rows = _of_module(network, params[0], take(part.inputs, 0), weights, gradients)
+            sums = sums[:, None]
+        else:
+            of_outputs, rows = _of_copies(network, params, part.inputs, part.weights, gradients)
+            sums = torch.stack(of_outputs)
+        total = sums if total is None else total + sums
+        number += rows
+    assert total is not None  # there is at least one experience
+    return _root_sum_of_squares(list(total)) / number
 
 
 def _gradients_at_once(params: Tensor, inputs: Experiences) -> int:
@@ -46,10 +76,13 @@ def _gradients_at_once(params: Tensor, inputs: Experiences) -> int:
     return max(1, min(2**23 // each, max(8, 2**20 // each)))
 
 
-def _of_copies(network: Network, params: Tensor, inputs: Experiences, gradients: int) -> Tensor:
+def _of_copies(
+    network: Network, params: Tensor, inputs: Experiences, weights: Tensor | None, gradients: int
+) -> tuple[list[Tensor], float]:
+    """Sums over rows of absolute gradients (N, P) for each output, and the number of rows."""
     parents, total = len(params), count(inputs, axis=1)
     sums: dict[int, Tensor] = {}
-    rows = 0
+    rows = 0.0
     for chosen in _slices(total, max(1, gradients // parents)):
         some = take(inputs, (slice(None), chosen))
         width = count(some, axis=1)
@@ -58,22 +91,25 @@ def _of_copies(network: Network, params: Tensor, inputs: Experiences, gradients:
             outputs = differentiable(
                 run(network, copies, map_leaves(lambda x: x.flatten(0, 1)[:, None], some))
             )
-        rows += width * outputs.shape[1]
+        own = None if weights is None else weights[:, chosen].to(params.dtype)
+        rows += (width if own is None else float(own[0].sum())) * outputs.shape[1]
         for t, k, last in _rows_and_outputs(outputs):
             (gradient,) = torch.autograd.grad(outputs[:, t, k].sum(), copies, retain_graph=not last)
-            found = gradient.abs_().view(parents, width, -1).sum(1)
+            found = _summed(gradient.abs_().view(parents, width, -1), own)
             sums[k] = sums[k] + found if k in sums else found
-    return _root_sum_of_squares(list(sums.values())) / rows
+    return list(sums.values()), rows
 
 
-def _of_module(network: FlatNetwork, params: Tensor, inputs: Experiences, gradients: int) -> Tensor:
-    """One parent (P,), by the first method that torch can do for this module."""
+def _of_module(
+    network: FlatNetwork, params: Tensor, inputs: Experiences, weights: Tensor | None, gradients: int
+) -> tuple[Tensor, float]:
+    """One parent (P,): sums (K, P) and the number of rows, by the first method that torch can do for it."""
     least = 1 if count(inputs) == 1 else 0  # a single experience leaves nothing to map over
     for index in range(max(least, _first_method.get(network, 0)), len(METHODS)):
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message=".*performance drop", category=UserWarning)
-                sums, rows = METHODS[index](network, params, inputs, gradients)
+                sums, rows = METHODS[index](network, params, inputs, weights, gradients)
         except torch.OutOfMemoryError:
             raise
         except Exception:
@@ -82,11 +118,13 @@ def _of_module(network: FlatNetwork, params: Tensor, inputs: Experiences, gradie
             continue
         if index > least:
             _first_method[network] = index
-        return _root_sum_of_squares(list(sums)) / rows
+        return sums, rows
     raise AssertionError("unreachable: the last method raises")
 
 
-def mapped(network: FlatNetwork, params: Tensor, inputs: Experiences, gradients: int) -> tuple[Tensor, int]:
+def mapped(
+    network: FlatNetwork, params: Tensor, inputs: Experiences, weights: Tensor | None, gradients: int
+) -> tuple[Tensor, float]:
     """Sums over rows of absolute gradients (K, P), and their number: all mapped over experiences."""
 
     def outputs_of_one(genome: Tensor, experience: Experiences) -> Tensor:
@@ -97,22 +135,26 @@ def mapped(network: FlatNetwork, params: Tensor, inputs: Experiences, gradients:
     sums = params.new_zeros(outputs, len(params))
     jacobian = torch.vmap(torch.func.jacrev(outputs_of_one, chunk_size=gradients), in_dims=(None, 0))
     for some in _slices(total, max(1, gradients // (rows * outputs))):
-        sums += jacobian(params, take(inputs, some)).abs_().sum((0, 1))
-    return sums, total * rows
+        of_rows = jacobian(params, take(inputs, some)).abs_().sum(1)
+        sums += of_rows.sum(0) if weights is None else torch.tensordot(weights[some], of_rows, 1)
+    return sums, rows * (total if weights is None else float(weights.sum()))
 
 
 def backward_mapped(
-    network: FlatNetwork, params: Tensor, inputs: Experiences, gradients: int
-) -> tuple[Tensor, int]:
+    network: FlatNetwork, params: Tensor, inputs: Experiences, weights: Tensor | None, gradients: int
+) -> tuple[Tensor, float]:
     """The same, mapping the backward pass alone, over the outputs of a few experiences."""
-    total, rows, sums = count(inputs), 0, None
+    total, rows, sums = count(inputs), 0.0, None
     for some in _slices(total, 16):  # every output costs a backward pass through all of them
         with torch.enable_grad():
             leaf = params.detach().requires_grad_()
             outputs = differentiable(run(network, leaf[None], take(inputs, (None, some))))[0]
         height, number = outputs.shape
         sums = params.new_zeros(number, len(params)) if sums is None else sums
-        rows += height
+        own = None
+        if weights is not None:
+            own = weights[some].repeat_interleave(height // len(weights[some]))
+        rows += height if own is None else float(own.sum())
         one_hot = torch.eye(outputs.numel(), dtype=params.dtype, device=params.device)
         one_hot = one_hot.unflatten(1, outputs.shape).unflatten(0, outputs.shape)
         for chosen in _slices(height, max(1, gradients // (number * count(take(inputs, some))))):
@@ -120,25 +162,27 @@ def backward_mapped(
             (found,) = torch.autograd.grad(
                 outputs, leaf, cotangents, retain_graph=True, is_grads_batched=True
             )
-            sums += found.abs_().unflatten(0, (-1, number)).sum(0)
+            found = found.abs_().unflatten(0, (-1, number))
+            sums += found.sum(0) if own is None else torch.tensordot(own[chosen], found, 1)
     assert sums is not None  # there is at least one experience
     return sums, rows
 
 
 def one_by_one(
-    network: FlatNetwork, params: Tensor, inputs: Experiences, gradients: int
-) -> tuple[Tensor, int]:
+    network: FlatNetwork, params: Tensor, inputs: Experiences, weights: Tensor | None, gradients: int
+) -> tuple[Tensor, float]:
     """The same, with a backward pass for every output of every experience."""
-    rows, sums = 0, None
+    rows, sums = 0.0, None
     for some in _slices(count(inputs), 1):
+        times = 1.0 if weights is None else float(weights[some])
         with torch.enable_grad():
             leaf = params.detach().requires_grad_()
             outputs = differentiable(run(network, leaf[None], take(inputs, (None, some))))
         sums = params.new_zeros(outputs.shape[2], len(params)) if sums is None else sums
-        rows += outputs.shape[1]
+        rows += times * outputs.shape[1]
         for t, k, last in _rows_and_outputs(outputs):
             (gradient,) = torch.autograd.grad(outputs[0, t, k], leaf, retain_graph=not last)
-            sums[k] += gradient.abs_()
+            sums[k] += gradient.abs_() if times == 1 else gradient.abs_().mul_(times)
     assert sums is not None  # there is at least one experience
     return sums, rows
 
@@ -150,6 +194,13 @@ _first_method: weakref.WeakKeyDictionary[FlatNetwork, int] = weakref.WeakKeyDict
 
 def _slices(total: int, step: int) -> list[slice]:
     return [slice(start, start + step) for start in range(0, total, step)]
+
+
+def _summed(of_experiences: Tensor, weights: Tensor | None) -> Tensor:
+    """Add (N, I, P) over experiences, each as often as its weight (N, I) says."""
+    if weights is None:
+        return of_experiences.sum(1)
+    return torch.einsum("ni,nip->np", weights, of_experiences)
 
 
 def _rows_and_outputs(outputs: Tensor) -> list[tuple[int, int, bool]]:

@@ -4,7 +4,8 @@ All functions take a batch, ``network(params (N, P), inputs (N, I, ...)) -> (N, 
 ``(N, I, T, K)``, and treat every parent on its own. Each experience i gives K outputs; where a
 network returns outputs for T time steps, every time step counts as a row of its own, so that the
 sums over experiences below run over I*T rows. A sequence of which only the last output is returned
-is one row; either way gradients go back through the whole sequence.
+is one row; either way gradients go back through the whole sequence. Experiences may be
+``ExperienceSets``, where an experience that occurs twice counts twice.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import torch
 from torch import Tensor
 
 from safe_mutation import linear_shortcut, per_experience
+from safe_mutation.experience_sets import ExperienceSets
 from safe_mutation.experiences import Experiences, count, map_leaves, take
 from safe_mutation.flat_network import FlatNetwork
-from safe_mutation.network import Network, chunks, differentiable, run
+from safe_mutation.network import Network, chunks, differentiable, run, run_rows
 from safe_mutation.tangent import tangent
 
 
@@ -36,7 +38,7 @@ def summed(network: Network, params: Tensor, inputs: Experiences, *, chunk_size:
     copies = _cheap_copies(network, params, inputs)
 
     def compute(chosen: slice) -> Tensor:
-        return root_sum_of_squares(run, network, params[chosen], take(inputs, chosen), copies)[0]
+        return root_sum_of_squares(None, network, params[chosen], take(inputs, chosen), copies)[0]
 
     return _in_chunks(compute, params, chunks(network, params, inputs, chunk_size))
 
@@ -58,7 +60,7 @@ def absolute(
     params = params.contiguous()
     if linear_shortcut.is_exact(network, params, inputs):
         parents = chunk_size
-    elif len(params) > 1 and linear_shortcut.is_exact(network, params[:1], inputs):
+    elif len(params) > 1 and linear_shortcut.is_exact(network, params[:1], take(inputs, slice(1))):
         parents = 1  # a network that computes its genomes one after the other
     else:
         return per_experience.absolute(network, params, inputs, chunk_size)
@@ -104,9 +106,10 @@ def second_order(
         some = take(inputs, chosen)
         with torch.enable_grad():
             leaf = params[chosen].detach().requires_grad_()
-            outputs = differentiable(run(network, leaf, some))
+            rows = run_rows(network, leaf, some)
+            outputs = differentiable(rows.outputs)
         change = tangent(network, params[chosen], direction[chosen], some)
-        (product,) = torch.autograd.grad(outputs, leaf, grad_outputs=change * (2 / outputs.shape[1]))
+        (product,) = torch.autograd.grad(outputs, leaf, grad_outputs=rows.mean_weights() * 2 * change)
         return product.abs_().sqrt_()
 
     return _in_chunks(compute, params, chunks(network, params, inputs, chunk_size))
@@ -115,25 +118,25 @@ def second_order(
 def divergence(network: Network, params: Tensor, others: Tensor, inputs: Experiences) -> Tensor:
     """Equation 1, how far two sets of genomes (N, P) disagree: 1/I sum_i sum_k (y_k - y'_k)^2, shape (N,)."""
     with torch.no_grad():
-        difference = run(network, params, inputs) - run(network, others, inputs)
-    return difference.double().square().sum(2).mean(1)
+        return run_rows(network, params, inputs).divergence_from(run_rows(network, others, inputs))
 
 
 def root_sum_of_squares(
-    forward: Callable[[Network, Tensor, Experiences], Tensor],
+    forward: Callable[[Network, Tensor, Experiences], Tensor] | None,
     network: Network,
     params: Tensor,
     inputs: Experiences,
     copies: int,
-) -> tuple[Tensor, int]:
+) -> tuple[Tensor, int | Tensor]:
     """sqrt( sum_k ( d sum_r y_rk / dw )^2 ) with the gradients of ``forward``'s outputs, and their rows R.
 
     There is one backward pass for each of the K outputs; or a single one, through K copies of the parents.
     """
     with torch.enable_grad():
         leaf = _repeated(params, copies).detach().requires_grad_()
-        outputs = differentiable(forward(network, leaf, map_leaves(lambda x: _repeated(x, copies), inputs)))
-        totals = outputs.sum(1)
+        repeated = inputs if copies == 1 else map_leaves(lambda x: _repeated(x, copies), inputs)
+        rows = run_rows(network, leaf, repeated, forward)
+        totals = differentiable(rows.total())
     number = totals.shape[1]
     if copies not in (1, number):  # a network with another number of outputs than the first time
         return root_sum_of_squares(forward, network, params, inputs, 1)
@@ -150,7 +153,7 @@ def root_sum_of_squares(
         found = next(passes).abs()
     for gradient in passes:
         found = torch.hypot(found, gradient)  # squares of tiny gradients would underflow
-    return found, outputs.shape[1]
+    return found, rows.number()
 
 
 _number_of_outputs: weakref.WeakKeyDictionary[Network, int] = weakref.WeakKeyDictionary()
@@ -158,8 +161,10 @@ _number_of_outputs: weakref.WeakKeyDictionary[Network, int] = weakref.WeakKeyDic
 
 def _cheap_copies(network: Network, params: Tensor, inputs: Experiences) -> int:
     """The number of outputs K where passes are so small that mostly their calls cost time, else 1."""
+    if isinstance(inputs, ExperienceSets) or isinstance(network, FlatNetwork):  # mapping copies costs more
+        return 1
     work = len(params) * (params.shape[1] + 16 * count(inputs, axis=1))
-    if work > 2**14 or isinstance(network, FlatNetwork):  # whose copies would be mapped, which costs more
+    if work > 2**14:
         return 1
     try:
         if network not in _number_of_outputs:

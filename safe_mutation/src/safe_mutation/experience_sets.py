@@ -1,0 +1,102 @@
+"""Experiences that do not fill a rectangle (N, I, ...).
+
+Parents may bring different numbers of experiences, experiences may be sequences of different length,
+and some may be equal to others. Every experience is kept once, stacked with those of its shape, and
+every parent has a list of the ones that are its own. For a network they become rectangles: one for
+each shape, with weights that say how often an experience counts. No sequence is ever padded, so that
+the outputs are exact for any network, a bidirectional one too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from safe_mutation.experiences import Experiences, count, leaves, map_leaves, take
+
+
+class Rectangle(NamedTuple):
+    """Experiences of one shape, of the parents that have any.
+
+    Attributes:
+        lanes: Which parents these are (L,), or None for all of them.
+        inputs: Their experiences (L, I, ...); one with fewer than I has its first repeated at the end.
+        weights: How often each experience counts (L, I), 0 for those repeated ones; None if each counts once.
+    """
+
+    lanes: Tensor | None
+    inputs: Experiences
+    weights: Tensor | None
+
+
+class ExperienceSets:
+    """Which experiences every parent has.
+
+    Args:
+        stacks: Experiences (M, ...) of one shape each.
+        sets: For every parent the numbers of its experiences, counted through all stacks. A number that
+            occurs twice counts twice.
+    """
+
+    def __init__(self, stacks: Sequence[Experiences], sets: Sequence[np.ndarray]) -> None:
+        self.stacks, self.sets = list(stacks), list(sets)
+
+    def __len__(self) -> int:
+        return len(self.sets)
+
+    def __getitem__(self, parents: slice | Tensor) -> ExperienceSets:
+        """The sets of some parents."""
+        if isinstance(parents, slice):
+            chosen = self.sets[parents]
+            return self if len(chosen) == len(self.sets) else ExperienceSets(self.stacks, chosen)
+        return ExperienceSets(self.stacks, [self.sets[n] for n in parents.tolist()])
+
+    @property
+    def largest(self) -> tuple[int, int]:
+        """The most experiences that a parent has, and the most numbers in one of them."""
+        numbers = max(sum(leaf[0].numel() for leaf in leaves(stack)) for stack in self.stacks)
+        return max(len(one) for one in self.sets), numbers
+
+    @cached_property
+    def rectangles(self) -> list[Rectangle]:
+        """The experiences as a network takes them, one rectangle for each shape."""
+        starts = np.cumsum([0, *(count(stack) for stack in self.stacks)])
+        split: dict[int, list[tuple[int, np.ndarray]]] = {}  # a set that parents share is split once
+        owners: dict[int, tuple[list[int], list[np.ndarray]]] = {}
+        for n, numbers in enumerate(self.sets):
+            if id(numbers) not in split:
+                kinds = np.searchsorted(starts, numbers, side="right") - 1
+                split[id(numbers)] = [(k, numbers[kinds == k] - starts[k]) for k in np.unique(kinds).tolist()]
+            for kind, rows in split[id(numbers)]:
+                lanes, own = owners.setdefault(kind, ([], []))
+                lanes.append(n)
+                own.append(rows)
+        return [self._rectangle(self.stacks[kind], *owners[kind]) for kind in sorted(owners)]
+
+    def _rectangle(self, stack: Experiences, lanes: list[int], own: list[np.ndarray]) -> Rectangle:
+        device = leaves(stack)[0].device
+        shared = all(rows is own[0] for rows in own)
+        counted = [_counted(rows) for rows in (own[:1] if shared else own)]
+        width = max(len(rows) for rows, _ in counted)
+        index = np.stack(
+            [np.pad(rows, (0, width - len(rows)), constant_values=rows[0]) for rows, _ in counted]
+        )
+        weights = np.stack([np.pad(times, (0, width - len(times))) for _, times in counted])
+        inputs = take(stack, torch.from_numpy(index).to(device))
+        counts = None if (weights == 1).all() else torch.from_numpy(weights).to(device)
+        if shared:  # without a copy for each
+            inputs = map_leaves(lambda leaf: leaf.expand(len(own), *leaf.shape[1:]), inputs)
+            counts = None if counts is None else counts.expand(len(own), width)
+        everyone = len(lanes) == len(self.sets)
+        return Rectangle(None if everyone else torch.tensor(lanes, device=device), inputs, counts)
+
+
+def _counted(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each row once, and how often it occurs."""
+    different, times = np.unique(rows, return_counts=True)
+    return (rows, np.ones_like(rows)) if len(different) == len(rows) else (different, times)
