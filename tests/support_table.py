@@ -69,7 +69,7 @@ def abs_way(network: object, parents: torch.Tensor, experiences: object) -> str:
     if linear_shortcut.is_exact(network, parents, inputs):  # type: ignore[arg-type]
         return "as fast as SUM"
     if isinstance(network, FlatNetwork):
-        per_experience.absolute(network, parents, inputs, None)
+        per_experience.power_mean(network, parents, inputs, 1, None)
         return ABS[per_experience.METHODS[per_experience._first_method.get(network, 0)].__name__]
     return "a copy per experience"
 

@@ -57,6 +57,27 @@ def test_sum(case: Case) -> None:
     assert_close(measured, case.jacobian.sum(1).square().sum(1).sqrt())
 
 
+def test_root_mean_square(case: Case) -> None:
+    measured = sensitivity.root_mean_square(case.network, case.params, case.inputs)
+    assert_close(measured, case.jacobian.square().mean(1).sum(1).sqrt())
+
+
+def test_root_mean_square_by_random_signs(case: Case) -> None:
+    """Unbiased: the mean over many probes comes as near as their number lets it."""
+    expected = case.jacobian.square().mean(1).sum(1)[:1]
+    generator = torch.Generator().manual_seed(0)
+    probes = 500
+
+    def draw(parents: range, rows: int, outputs: int) -> Tensor:
+        return torch.randint(2, (probes, len(parents), rows, outputs), generator=generator).mul_(2).sub_(1)
+
+    one = map_leaves(lambda x: x[:1], case.inputs)
+    measured = sensitivity.root_mean_square(case.network, case.params[:1], one, signs=draw).square()
+    # The relative deviation of a probe is at most sqrt(2): four standard errors of the mean.
+    allowed = 4 * (2 / probes) ** 0.5 * expected + 1e-12
+    assert ((measured - expected).abs() <= allowed).double().mean() > 0.999
+
+
 def test_abs(case: Case) -> None:
     measured = sensitivity.absolute(case.network, case.params, case.inputs)
     assert_close(measured, case.jacobian.abs().mean(1).square().sum(1).sqrt())
@@ -104,7 +125,7 @@ def test_every_way_to_per_experience_gradients(case: Case) -> None:
     for method in per_experience.METHODS:
         for gradients in (1, 3, 1000):
             try:
-                sums, rows = method(case.network, case.params[0], one, None, gradients)
+                sums, rows = method(case.network, case.params[0], one, None, 1, gradients)
             except Exception:
                 assert method is not per_experience.one_by_one
                 continue  # torch cannot map this module

@@ -1,13 +1,13 @@
-"""Sums of absolute per-experience gradients in one backward pass, for networks of linear layers.
+"""Sums over experiences of powers of their gradients in one backward pass, for networks of linear layers.
 
 The gradient that experience i gives a weight matrix is an outer product g_i a_i', and
 
-    sum_i |g_i a_i'| = |G|' |A|
+    sum_i |g_i a_i'| = |G|' |A|,    sum_i (g_i a_i')^2 = (G^2)' A^2 (entry by entry)
 
-exactly, G and A having one row per experience. So SM-G-ABS needs no gradient per experience where
-every weight is used once, in a linear layer or as a bias. The caller need not know whether that is
-so: every torch call of the forward pass is watched and any other use of a weight refused, and the
-first result for a network is compared with true per-experience gradients.
+exactly, G and A having one row per experience. So SM-G-ABS and the root mean square need no gradient
+per experience where every weight is used once, in a linear layer or as a bias. The caller need not
+know whether that is so: every torch call of the forward pass is watched and any other use of a weight
+refused, and the first result for a network is compared with true per-experience gradients.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from safe_mutation.absolute_layers import affine, shift
 from safe_mutation.experience_sets import ExperienceSets
 from safe_mutation.experiences import Experiences, count, leaves, map_leaves, take
 from safe_mutation.network import Network, run
+from safe_mutation.power_layers import affine, shift
 
 # Calls that return a view of the same memory, whoever they are called on. What is done with it is seen later.
 ALWAYS_VIEWS = {
@@ -40,18 +40,21 @@ class Unsuitable(Exception):
     """The network uses a weight in a way for which the shortcut does not hold."""
 
 
-def outputs_with_absolute_gradients(network: Network, params: Tensor, inputs: Experiences) -> Tensor:
-    """Outputs whose gradient for the weights, given cotangents c, is sum_i |sum_k c_ik dy_k(X_i)/dw|.
+def outputs_with_power_gradients(
+    network: Network, params: Tensor, inputs: Experiences, power: int = 1
+) -> Tensor:
+    """Outputs whose gradient for the weights, given cotangents c, is sum_i |sum_k c_ik dy_k(X_i)/dw|^p.
 
     Args:
         network: ``network(params (N, P), inputs (N, I, ...)) -> (N, I, K)``.
         params: A leaf (N, P) that requires gradients.
         inputs: Experiences (N, I, ...).
+        power: p, 1 or 2.
 
     Raises:
         Unsuitable: If a weight is used twice, or other than in a linear layer or as a bias.
     """
-    with LayerWatch(params, count(inputs, axis=1)):
+    with LayerWatch(params, count(inputs, axis=1), power):
         outputs = run(network, params, inputs)
     if outputs.shape[1] != count(inputs, axis=1):
         raise Unsuitable("outputs at several time steps")
@@ -59,21 +62,22 @@ def outputs_with_absolute_gradients(network: Network, params: Tensor, inputs: Ex
 
 
 class LayerWatch(TorchFunctionMode):
-    """Sees every torch call, and gives linear layers of watched weights their absolute gradients.
+    """Sees every torch call, and gives linear layers of watched weights their sums of powers as gradients.
 
     Args:
         params: The genomes (N, P) whose storage is watched.
         experiences: Number of experiences I.
+        power: p, 1 or 2.
     """
 
-    def __init__(self, params: Tensor, experiences: int) -> None:
+    def __init__(self, params: Tensor, experiences: int, power: int) -> None:
         super().__init__()
         if not params.is_contiguous():
             raise Unsuitable("genomes do not lie one after the other")
         self._storage = params.untyped_storage().data_ptr()
         self._offset = int(params.storage_offset())
         self._parents, self._length = params.shape
-        self._experiences = experiences
+        self._experiences, self._power = experiences, power
         self._used: list[tuple[int, int]] = []
         self._end = 0  # of the last weight used so far
 
@@ -122,13 +126,13 @@ class LayerWatch(TorchFunctionMode):
             raise Unsuitable("a layer has other rows than experiences")
         self._use(weight)
         if bias is None or not self._watched(bias):
-            product = affine(weight, data, None, weight_first)
+            product = affine(weight, data, None, weight_first, self._power)
             return product if bias is None else product + bias
         bias = bias[(None,) * (data.ndim - bias.ndim)]
         if bias.shape[axis] != 1 or bias.shape[-3 - axis] != weight.shape[-3 - axis]:
             raise Unsuitable("a bias is not shared by the experiences alone")
         self._use(bias)
-        return affine(weight, data, bias, weight_first)
+        return affine(weight, data, bias, weight_first, self._power)
 
     def _add(self, left: Any, right: Any) -> Tensor:
         if self._watched(left) == self._watched(right):
@@ -146,7 +150,7 @@ class LayerWatch(TorchFunctionMode):
         if data.ndim > 3 or differing != shared:
             raise Unsuitable("a bias is not shared by the experiences alone")
         self._use(bias)
-        return shift(data, widened, shared[0])
+        return shift(data, widened, shared[0], self._power)
 
     def _touched(self, values: Iterable[Any]) -> bool:
         for value in values:
@@ -259,7 +263,7 @@ def _compare(network: Network, params: Tensor, inputs: Experiences, tolerance: f
     """
     with torch.enable_grad():
         leaf = params.detach().clone().requires_grad_()
-        outputs = outputs_with_absolute_gradients(network, leaf, inputs)
+        outputs = outputs_with_power_gradients(network, leaf, inputs)
         weights = torch.randn(outputs.shape, generator=torch.Generator("cpu").manual_seed(0), device="cpu")
         weights = weights.to(outputs)
         if not outputs.requires_grad:

@@ -1,4 +1,4 @@
-"""SM-G-ABS where the shortcut for linear layers does not hold: the gradient of every experience by itself.
+"""Sums over experiences where the shortcut for linear layers does not hold: every gradient by itself.
 
 A batched function sees a parent with I experiences as I copies of it with one each, so that one
 backward pass serves a whole chunk of copies. For an nn.Module torch maps over experiences; where it
@@ -18,37 +18,44 @@ from safe_mutation.experience_sets import ExperienceSets, Rectangle
 from safe_mutation.experiences import Experiences, count, leaves, map_leaves, take
 from safe_mutation.flat_network import FlatNetwork
 from safe_mutation.network import Network, differentiable, run
+from safe_mutation.row_sums import combined, raised_
 
 
-def absolute(network: Network, params: Tensor, inputs: Experiences, chunk_size: int | None) -> Tensor:
-    """Return s = sqrt( sum_k ( mean_i |dy_k(X_i)/dw| )^2 ), shape (N, P).
+def power_mean(
+    network: Network, params: Tensor, inputs: Experiences, power: int, chunk_size: int | None
+) -> Tensor:
+    """The sensitivities of ``row_sums``, shape (N, P).
 
     Args:
         network: See ``network.py``.
         params: Genomes (N, P).
         inputs: Experiences (N, I, ...).
+        power: 1 for SM-G-ABS, 2 for the root mean square.
         chunk_size: Gradients (of one experience and output each) computed at once; by default what fits.
     """
     if isinstance(inputs, ExperienceSets):  # one parent at a time: nothing is repeated to fill a rectangle
         return torch.cat(
             [
-                _of_sets(network, params[one], take(inputs, one).rectangles, chunk_size)
+                _of_sets(network, params[one], take(inputs, one).rectangles, power, chunk_size)
                 for one in _slices(len(params), 1)
             ]
         )
     gradients = chunk_size or _gradients_at_once(params, inputs)
     if isinstance(network, FlatNetwork):
-        sums = [_of_module(network, params[n], take(inputs, n), None, gradients) for n in range(len(params))]
-        return torch.stack([_root_sum_of_squares(list(one)) / rows for one, rows in sums])
+        parents = range(len(params))
+        sums = [_of_module(network, params[n], take(inputs, n), None, power, gradients) for n in parents]
+        return torch.stack([combined(one, rows, power) for one, rows in sums])
     together = max(1, gradients // count(inputs, axis=1))  # parents whose copies fit into one chunk
     found = []
     for some in _slices(len(params), together):
-        of_outputs, rows = _of_copies(network, params[some], take(inputs, some), None, gradients)
-        found.append(_root_sum_of_squares(of_outputs) / rows)
+        of_outputs, rows = _of_copies(network, params[some], take(inputs, some), None, power, gradients)
+        found.append(combined(of_outputs, rows, power))
     return torch.cat(found)
 
 
-def _of_sets(network: Network, params: Tensor, rectangles: list[Rectangle], chunk_size: int | None) -> Tensor:
+def _of_sets(
+    network: Network, params: Tensor, rectangles: list[Rectangle], power: int, chunk_size: int | None
+) -> Tensor:
     """One parent (1, P) with experiences of several shapes, some of which may count more than once."""
     total: Tensor | None = None
     number = 0.0
@@ -56,15 +63,15 @@ def _of_sets(network: Network, params: Tensor, rectangles: list[Rectangle], chun
         gradients = chunk_size or _gradients_at_once(params, part.inputs)
         if isinstance(network, FlatNetwork):
             weights = None if part.weights is None else part.weights[0].to(params.dtype)
-            sums, rows = _of_module(network, params[0], take(part.inputs, 0), weights, gradients)
+            sums, rows = _of_module(network, params[0], take(part.inputs, 0), weights, power, gradients)
             sums = sums[:, None]
         else:
-            of_outputs, rows = _of_copies(network, params, part.inputs, part.weights, gradients)
+            of_outputs, rows = _of_copies(network, params, part.inputs, part.weights, power, gradients)
             sums = torch.stack(of_outputs)
         total = sums if total is None else total + sums
         number += rows
     assert total is not None  # there is at least one experience
-    return _root_sum_of_squares(list(total)) / number
+    return combined(total, number, power)
 
 
 def _gradients_at_once(params: Tensor, inputs: Experiences) -> int:
@@ -77,9 +84,14 @@ def _gradients_at_once(params: Tensor, inputs: Experiences) -> int:
 
 
 def _of_copies(
-    network: Network, params: Tensor, inputs: Experiences, weights: Tensor | None, gradients: int
+    network: Network,
+    params: Tensor,
+    inputs: Experiences,
+    weights: Tensor | None,
+    power: int,
+    gradients: int,
 ) -> tuple[list[Tensor], float]:
-    """Sums over rows of absolute gradients (N, P) for each output, and the number of rows."""
+    """Sums over rows of |gradients|^p (N, P) for each output, and the number of rows."""
     parents, total = len(params), count(inputs, axis=1)
     sums: dict[int, Tensor] = {}
     rows = 0.0
@@ -95,13 +107,18 @@ def _of_copies(
         rows += (width if own is None else float(own[0].sum())) * outputs.shape[1]
         for t, k, last in _rows_and_outputs(outputs):
             (gradient,) = torch.autograd.grad(outputs[:, t, k].sum(), copies, retain_graph=not last)
-            found = _summed(gradient.abs_().view(parents, width, -1), own)
+            found = _summed(raised_(gradient, power).view(parents, width, -1), own)
             sums[k] = sums[k] + found if k in sums else found
     return list(sums.values()), rows
 
 
 def _of_module(
-    network: FlatNetwork, params: Tensor, inputs: Experiences, weights: Tensor | None, gradients: int
+    network: FlatNetwork,
+    params: Tensor,
+    inputs: Experiences,
+    weights: Tensor | None,
+    power: int,
+    gradients: int,
 ) -> tuple[Tensor, float]:
     """One parent (P,): sums (K, P) and the number of rows, by the first method that torch can do for it."""
     least = 1 if count(inputs) == 1 else 0  # a single experience leaves nothing to map over
@@ -109,7 +126,7 @@ def _of_module(
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message=".*performance drop", category=UserWarning)
-                sums, rows = METHODS[index](network, params, inputs, weights, gradients)
+                sums, rows = METHODS[index](network, params, inputs, weights, power, gradients)
         except torch.OutOfMemoryError:
             raise
         except Exception:
@@ -123,9 +140,14 @@ def _of_module(
 
 
 def mapped(
-    network: FlatNetwork, params: Tensor, inputs: Experiences, weights: Tensor | None, gradients: int
+    network: FlatNetwork,
+    params: Tensor,
+    inputs: Experiences,
+    weights: Tensor | None,
+    power: int,
+    gradients: int,
 ) -> tuple[Tensor, float]:
-    """Sums over rows of absolute gradients (K, P), and their number: all mapped over experiences."""
+    """Sums over rows of |gradients|^p (K, P), and the number of rows: all mapped over experiences."""
 
     def outputs_of_one(genome: Tensor, experience: Experiences) -> Tensor:
         return run(network, genome[None], map_leaves(lambda x: x[None, None], experience))[0]
@@ -135,13 +157,18 @@ def mapped(
     sums = params.new_zeros(outputs, len(params))
     jacobian = torch.vmap(torch.func.jacrev(outputs_of_one, chunk_size=gradients), in_dims=(None, 0))
     for some in _slices(total, max(1, gradients // (rows * outputs))):
-        of_rows = jacobian(params, take(inputs, some)).abs_().sum(1)
+        of_rows = raised_(jacobian(params, take(inputs, some)), power).sum(1)
         sums += of_rows.sum(0) if weights is None else torch.tensordot(weights[some], of_rows, 1)
     return sums, rows * (total if weights is None else float(weights.sum()))
 
 
 def backward_mapped(
-    network: FlatNetwork, params: Tensor, inputs: Experiences, weights: Tensor | None, gradients: int
+    network: FlatNetwork,
+    params: Tensor,
+    inputs: Experiences,
+    weights: Tensor | None,
+    power: int,
+    gradients: int,
 ) -> tuple[Tensor, float]:
     """The same, mapping the backward pass alone, over the outputs of a few experiences."""
     total, rows, sums = count(inputs), 0.0, None
@@ -162,14 +189,19 @@ def backward_mapped(
             (found,) = torch.autograd.grad(
                 outputs, leaf, cotangents, retain_graph=True, is_grads_batched=True
             )
-            found = found.abs_().unflatten(0, (-1, number))
+            found = raised_(found, power).unflatten(0, (-1, number))
             sums += found.sum(0) if own is None else torch.tensordot(own[chosen], found, 1)
     assert sums is not None  # there is at least one experience
     return sums, rows
 
 
 def one_by_one(
-    network: FlatNetwork, params: Tensor, inputs: Experiences, weights: Tensor | None, gradients: int
+    network: FlatNetwork,
+    params: Tensor,
+    inputs: Experiences,
+    weights: Tensor | None,
+    power: int,
+    gradients: int,
 ) -> tuple[Tensor, float]:
     """The same, with a backward pass for every output of every experience."""
     rows, sums = 0.0, None
@@ -182,7 +214,7 @@ def one_by_one(
         rows += times * outputs.shape[1]
         for t, k, last in _rows_and_outputs(outputs):
             (gradient,) = torch.autograd.grad(outputs[0, t, k], leaf, retain_graph=not last)
-            sums[k] += gradient.abs_() if times == 1 else gradient.abs_().mul_(times)
+            sums[k] += raised_(gradient, power).mul_(times)
     assert sums is not None  # there is at least one experience
     return sums, rows
 
@@ -207,10 +239,3 @@ def _rows_and_outputs(outputs: Tensor) -> list[tuple[int, int, bool]]:
     """Every row t and output k of (N, R, K), and whether it is the last pair."""
     _, rows, number = outputs.shape
     return [(t, k, t == rows - 1 and k == number - 1) for k in range(number) for t in range(rows)]
-
-
-def _root_sum_of_squares(sums: list[Tensor]) -> Tensor:
-    total, *others = sums
-    for other in others:
-        total = torch.hypot(total, other)
-    return total

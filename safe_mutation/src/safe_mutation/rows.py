@@ -21,11 +21,16 @@ class Rows(NamedTuple):
     outputs: Tensor
     weights: Tensor | None
 
-    def total(self) -> Tensor:
-        """Outputs added over the rows (N, K)."""
+    def total(self, power: int = 1) -> Tensor:
+        """Outputs added over the rows (N, K).
+
+        With a power p, a row that counts w times counts w^(1/p) times, so that the p-th power of its gradient
+        counts w times.
+        """
         if self.weights is None:
             return self.outputs.sum(1)
-        return torch.einsum("nr,nrk->nk", self.weights.to(self.outputs.dtype), self.outputs)
+        weights = self.weights.to(self.outputs.dtype) ** (1 / power)
+        return torch.einsum("nr,nrk->nk", weights, self.outputs)
 
     def number(self) -> int | Tensor:
         """How many rows a parent has: R, or (N, 1) where they have different numbers of them."""

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -21,7 +23,10 @@ from safe_mutation.experience_sets import ExperienceSets
 from safe_mutation.experiences import Experiences, count, map_leaves, take
 from safe_mutation.flat_network import FlatNetwork
 from safe_mutation.network import Network, chunks, differentiable, run, run_rows
+from safe_mutation.row_sums import combined
 from safe_mutation.tangent import tangent
+
+Signs: TypeAlias = Callable[[range, int, int], Tensor]
 
 
 def summed(network: Network, params: Tensor, inputs: Experiences, *, chunk_size: int | None = None) -> Tensor:
@@ -38,7 +43,8 @@ def summed(network: Network, params: Tensor, inputs: Experiences, *, chunk_size:
     copies = _cheap_copies(network, params, inputs)
 
     def compute(chosen: slice) -> Tensor:
-        return root_sum_of_squares(None, network, params[chosen], take(inputs, chosen), copies)[0]
+        gradients, _ = gradient_per_output(None, network, params[chosen], take(inputs, chosen), copies)
+        return combined((gradient.abs_() for gradient in gradients), rows=1, power=1)
 
     return _in_chunks(compute, params, chunks(network, params, inputs, chunk_size))
 
@@ -57,14 +63,66 @@ def absolute(
         inputs: Experiences (N, I, ...).
         chunk_size: Parents per pass, or for the others gradients per pass; by default what fits.
     """
-    params = params.contiguous()
+    found = _of_linear_layers(network, params.contiguous(), inputs, 1, chunk_size)
+    return per_experience.power_mean(network, params, inputs, 1, chunk_size) if found is None else found
+
+
+def root_mean_square(
+    network: Network,
+    params: Tensor,
+    inputs: Experiences,
+    *,
+    signs: Signs | None = None,
+    chunk_size: int | None = None,
+) -> Tensor:
+    """Root mean square: s = sqrt( mean_i sum_k (dy_k(X_i)/dw)^2 ), shape (N, P).
+
+    Exact at the price of SM-G-SUM in networks of linear layers. For others s^2 is estimated without bias
+    from random signs u, as E (J'u)^2 is the diagonal of J'J; or exact from the gradient of every experience.
+
+    Args:
+        network: See the top of this file.
+        params: Genomes (N, P).
+        inputs: Experiences (N, I, ...).
+        signs: Called as ``signs(parents, rows, outputs)`` for the parents of a pass, a range of numbers below
+            N; returns +1 and -1 in a tensor (probes, parents, rows, outputs), each probe costing a backward
+            pass. None for exact.
+        chunk_size: As for ``absolute``.
+    """
+    found = _of_linear_layers(network, params.contiguous(), inputs, 2, chunk_size)
+    if found is not None:
+        return found
+    if signs is None:
+        return per_experience.power_mean(network, params, inputs, 2, chunk_size)
+
+    def compute(chosen: slice) -> Tensor:
+        with torch.enable_grad():
+            leaf = params[chosen].detach().requires_grad_()
+            rows = run_rows(network, leaf, take(inputs, chosen))
+            outputs = differentiable(rows.outputs)
+        probes = signs(range(len(params))[chosen], *outputs.shape[1:]).to(outputs)
+        weights = rows.mean_weights()
+        probes = probes * (weights**0.5)
+        squares = torch.zeros_like(leaf)
+        for number, probe in enumerate(probes, 1):
+            (found,) = torch.autograd.grad(outputs, leaf, probe, retain_graph=number < len(probes))
+            squares += found.square_()
+        return squares.div_(len(probes)).sqrt_()
+
+    return _in_chunks(compute, params, chunks(network, params, inputs, chunk_size))
+
+
+def _of_linear_layers(
+    network: Network, params: Tensor, inputs: Experiences, power: int, chunk_size: int | None
+) -> Tensor | None:
+    """The sensitivities of ``row_sums`` by the shortcut for linear layers; None where it does not hold."""
     if linear_shortcut.is_exact(network, params, inputs):
         parents = chunk_size
     elif len(params) > 1 and linear_shortcut.is_exact(network, params[:1], take(inputs, slice(1))):
         parents = 1  # a network that computes its genomes one after the other
     else:
-        return per_experience.absolute(network, params, inputs, chunk_size)
-    forward = linear_shortcut.outputs_with_absolute_gradients
+        return None
+    forward = partial(linear_shortcut.outputs_with_power_gradients, power=power)
     copies = _cheap_copies(network, params, inputs)
     if copies > 1 and not linear_shortcut.is_exact(
         network, _repeated(params[:1], 2), map_leaves(lambda x: _repeated(x[:1], 2), inputs)
@@ -72,13 +130,14 @@ def absolute(
         copies = 1
 
     def compute(chosen: slice) -> Tensor:
-        found, rows = root_sum_of_squares(forward, network, params[chosen], take(inputs, chosen), copies)
-        return found.div_(rows)
+        some = take(inputs, chosen)
+        gradients, rows = gradient_per_output(forward, network, params[chosen], some, copies, power)
+        return combined(gradients, rows, power)
 
     try:
         return _in_chunks(compute, params, chunks(network, params, inputs, parents))
     except linear_shortcut.Unsuitable:  # a network that uses its weights differently this time
-        return per_experience.absolute(network, params, inputs, chunk_size)
+        return None
 
 
 def second_order(
@@ -121,14 +180,15 @@ def divergence(network: Network, params: Tensor, others: Tensor, inputs: Experie
         return run_rows(network, params, inputs).divergence_from(run_rows(network, others, inputs))
 
 
-def root_sum_of_squares(
+def gradient_per_output(
     forward: Callable[[Network, Tensor, Experiences], Tensor] | None,
     network: Network,
     params: Tensor,
     inputs: Experiences,
     copies: int,
-) -> tuple[Tensor, int | Tensor]:
-    """sqrt( sum_k ( d sum_r y_rk / dw )^2 ) with the gradients of ``forward``'s outputs, and their rows R.
+    power: int = 1,
+) -> tuple[Iterable[Tensor], int | Tensor]:
+    """For each output k the gradient (N, P) of the sum over rows of ``forward``'s outputs, and their rows R.
 
     There is one backward pass for each of the K outputs; or a single one, through K copies of the parents.
     """
@@ -136,24 +196,19 @@ def root_sum_of_squares(
         leaf = _repeated(params, copies).detach().requires_grad_()
         repeated = inputs if copies == 1 else map_leaves(lambda x: _repeated(x, copies), inputs)
         rows = run_rows(network, leaf, repeated, forward)
-        totals = differentiable(rows.total())
+        totals = differentiable(rows.total(power))
     number = totals.shape[1]
     if copies not in (1, number):  # a network with another number of outputs than the first time
-        return root_sum_of_squares(forward, network, params, inputs, 1)
+        return gradient_per_output(forward, network, params, inputs, 1, power)
     one_hot = torch.eye(number, dtype=totals.dtype, device=totals.device)
-    if copies == 1:
-        passes = (
-            torch.autograd.grad(totals, leaf, weights.expand_as(totals), retain_graph=k < number - 1)[0]
-            for k, weights in enumerate(one_hot)
-        )
-        found = next(passes).abs_()
-    else:
+    if copies > 1:
         (gradients,) = torch.autograd.grad(totals, leaf, one_hot.repeat_interleave(len(params), 0))
-        passes = (gradient for gradient in gradients.view(copies, *params.shape))
-        found = next(passes).abs()
-    for gradient in passes:
-        found = torch.hypot(found, gradient)  # squares of tiny gradients would underflow
-    return found, rows.number()
+        return gradients.view(copies, *params.shape), rows.number()
+    passes = (
+        torch.autograd.grad(totals, leaf, weights.expand_as(totals), retain_graph=k < number - 1)[0]
+        for k, weights in enumerate(one_hot)
+    )
+    return passes, rows.number()
 
 
 _number_of_outputs: weakref.WeakKeyDictionary[Network, int] = weakref.WeakKeyDictionary()
