@@ -10,7 +10,17 @@ from pathlib import Path
 import torch
 
 from network_kinds import KINDS, Kind, naive_jacobian
-from safe_mutation import SMGSO, SMR, FlatNetwork, SMGAbs, SMGSum, linear_shortcut, per_experience, tangent
+from safe_mutation import (
+    SMGSO,
+    SMR,
+    FlatNetwork,
+    GaussianMutation,
+    SMGAbs,
+    SMGSum,
+    linear_shortcut,
+    per_experience,
+    tangent,
+)
 from safe_mutation.experiences import map_leaves
 
 README = Path(__file__).parents[1] / "safe_mutation" / "README.md"
@@ -42,10 +52,8 @@ def row(kind: Kind) -> str:
     exact = torch.stack([naive_jacobian(kind.network(), w.double(), experiences) for w in parents])
     sums = exact.sum(1).square().sum(1).sqrt()
     means = exact.abs().mean(1).square().sum(1).sqrt()
-    _, info = SMGSO(network, sigma=0.1)(
-        parents, experiences=single, generator=torch.Generator().manual_seed(1), return_info=True
-    )
-    delta = 0.1 * torch.randn(parents.shape, generator=torch.Generator().manual_seed(1)).double()
+    _, info = SMGSO(network, sigma=0.1)(parents, experiences=single, generator=1, return_info=True)
+    delta = GaussianMutation(sigma=0.1)(torch.zeros_like(parents), generator=1).double()
     rows = exact.flatten(1, 2)
     product = 2 / exact.shape[1] * torch.einsum("nrp,nrq,nq->np", rows, rows, delta)
     found_sums = SMGSum(network, sigma=0.1).sensitivity(parents, experiences=single)

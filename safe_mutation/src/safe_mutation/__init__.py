@@ -1,28 +1,26 @@
 """Safe (behaviour-preserving) mutation operators for evolving neural networks."""
 
 from safe_mutation.flat_network import FlatNetwork
-from safe_mutation.mutation import MutationInfo
+from safe_mutation.gaussian import GaussianMutation
+from safe_mutation.mutation import Mutation, MutationInfo
 from safe_mutation.numpy_network import NumpyNetwork
-from safe_mutation.operators import (
-    SMGSO,
-    SMR,
-    DivergenceNotReached,
-    GaussianMutation,
-    SMGAbs,
-    SMGSum,
-    make,
-)
+from safe_mutation.operators import make
+from safe_mutation.smg import SMG, SMGSO, ReusableSensitivity, SMGAbs, SMGSum
+from safe_mutation.smr import SMR, DivergenceNotReached
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "SMG",
     "SMGSO",
     "SMR",
     "DivergenceNotReached",
     "FlatNetwork",
     "GaussianMutation",
+    "Mutation",
     "MutationInfo",
     "NumpyNetwork",
+    "ReusableSensitivity",
     "SMGAbs",
     "SMGSum",
     "make",

@@ -7,14 +7,14 @@ network one experience is a whole input sequence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from safe_mutation.noise import Source, choose
+from safe_mutation.noise import Streams, choose
 
 Experiences = Any
 """An array or tensor, or a dict or tuple of them, that share their leading axis (or two axes)."""
@@ -81,12 +81,12 @@ def subsample(
     experiences: Experiences,
     maximum: int | None,
     per_parent: bool,
-    sources: Source | Sequence[Source],
+    streams: Streams,
     parents: int,
 ) -> tuple[Experiences, bool]:
     """Draw at most ``maximum`` experiences per parent, without replacement.
 
-    With one random source, parents that share their experiences also share the draw.
+    With one random stream, parents that share their experiences also share the draw.
 
     Returns:
         The experiences, and whether they now have one set per parent.
@@ -94,10 +94,11 @@ def subsample(
     total = count(experiences, axis=1 if per_parent else 0)
     if maximum is None or total <= maximum:
         return experiences, per_parent
-    if not per_parent and not isinstance(sources, Sequence):
+    sources = streams.experiences
+    if not per_parent and not isinstance(sources, list):
         chosen = choose(sources, total, maximum)
         return map_leaves(lambda leaf: leaf[chosen.to(leaf.device)], experiences), False
-    each = sources if isinstance(sources, Sequence) else [sources] * parents
+    each = sources if isinstance(sources, list) else [sources] * parents
     rows = torch.stack([choose(source, total, maximum).cpu() for source in each])
     if not per_parent:
         return map_leaves(lambda leaf: leaf[rows.to(leaf.device)], experiences), True

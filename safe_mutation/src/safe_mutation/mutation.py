@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar, Literal, Protocol, TypeVar, overload
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from safe_mutation import sensitivity
+from safe_mutation.arguments import doc, documented, require_count
 from safe_mutation.experiences import Experiences, expand_to_parents, read_experiences, subsample
 from safe_mutation.flat_network import FlatNetwork
 from safe_mutation.genomes import Genomes
-from safe_mutation.noise import Generator, Source, read_generator, standard_normal
+from safe_mutation.noise import Generator, Streams, read_generator, read_owned, standard_normal
+from safe_mutation.sensitivity import divergence
+
+
+class Array(Protocol):
+    """A numpy array or a torch tensor."""
+
+    def __dlpack_device__(self) -> tuple[Any, Any]:
+        """Where it lives."""
+
+
+Genome = TypeVar("Genome", bound=Array)
+Module = TypeVar("Module", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -47,7 +57,7 @@ class Request:
     """One call of an operator, read and checked: N parents, and their experiences (N, I, ...) if any."""
 
     genomes: Genomes
-    sources: Source | list[Source]
+    streams: Streams
     inputs: Experiences | None
     mask: Tensor | None
 
@@ -58,7 +68,7 @@ class Request:
 
     def noise(self) -> Tensor:
         """Standard normal numbers (N, P), zero for weights that do not mutate."""
-        drawn = standard_normal(self.sources, self.params)
+        drawn = standard_normal(self.streams.noise, self.params)
         return drawn if self.mask is None else drawn * self.mask
 
     def per_parent(self, values: Tensor) -> Any:
@@ -66,56 +76,113 @@ class Request:
         return values[0].item() if self.genomes.single else self.genomes.restore(values)
 
 
+@documented
 @dataclass(frozen=True)
 class Mutation:
     """A mutation operator: settings only, immutable, and picklable if the network is.
 
-    Args:
-        network: ``network(params (N, P), inputs (N, I, ...)) -> (N, I, K)`` or an nn.Module.
-        experiences: Experiences (I, ...) used when a call brings none, or a function that returns them.
-        max_experiences: Use at most so many for each parent, drawn without replacement; None for all.
-        mask: Which weights mutate (P,), bool; ``FlatNetwork.mask`` makes one from parameter names.
-
-    Raises:
-        TypeError: If the network is not callable.
-        ValueError: If a number is out of range.
+    A subclass says in ``_mutate`` how children are made; everything around that is done here.
     """
 
-    network: Any
-    experiences: Experiences | Callable[[], Experiences] | None = field(
-        default=None, kw_only=True, repr=False, compare=False
+    network: Any = field(
+        metadata=doc(
+            "network(params (N, P), inputs (N, I, ...)) -> outputs (N, I, K), or (N, I, T, K) for "
+            "sequences, lane n of which depends on params[n] alone; or an nn.Module, which FlatNetwork makes "
+            "one of."
+        )
     )
-    max_experiences: int | None = field(default=100, kw_only=True)
-    mask: Any = field(default=None, kw_only=True, repr=False, compare=False)
+    experiences: Experiences | Callable[[], Experiences] | None = field(
+        default=None,
+        kw_only=True,
+        repr=False,
+        compare=False,
+        metadata=doc(
+            "Recorded inputs (I, ...) of all parents, used when a call brings none; or a function that "
+            "returns them."
+        ),
+    )
+    max_experiences: int | None = field(
+        default=100,
+        kw_only=True,
+        metadata=doc("Use at most so many for each parent, drawn without replacement; None for all."),
+    )
+    mask: Any = field(
+        default=None,
+        kw_only=True,
+        repr=False,
+        compare=False,
+        metadata=doc("Which weights mutate (P,), bool; FlatNetwork.mask makes one from parameter names."),
+    )
+    generator: Generator | Callable[[], Generator] = field(
+        default=None,
+        kw_only=True,
+        repr=False,
+        compare=False,
+        metadata=doc(
+            "Random numbers of calls that bring no generator: a seed (of a generator that moves on with each "
+            "call), a generator, or a function that returns one or the other. None for fresh entropy."
+        ),
+    )
 
-    _needs_experiences = True
+    reusable_sensitivity: ClassVar[bool] = False
+    """Whether ``op.sensitivity(parents, ...)`` exists, whose result may be kept with the parents."""
+
+    needs_experiences: ClassVar[bool] = True
+    """Whether a call has to know experiences."""
 
     def __post_init__(self) -> None:
         if isinstance(self.network, nn.Module):
             object.__setattr__(self, "network", FlatNetwork(self.network))
-        elif not callable(self.network) and (self._needs_experiences or self.network is not None):
+        elif not callable(self.network) and (self.needs_experiences or self.network is not None):
             raise TypeError(f"expected network to be callable, got {type(self.network).__name__}")
         require_count("max_experiences", self.max_experiences)
+        object.__setattr__(self, "generator", read_owned(self.generator))
+
+    @overload
+    def __call__(
+        self,
+        params: Genome,
+        *,
+        experiences: Experiences | None = None,
+        per_parent: bool = False,
+        sensitivity: Any = None,
+        generator: Generator | Sequence[Generator] = None,
+        return_info: Literal[False] = False,
+    ) -> Genome: ...
+
+    @overload
+    def __call__(
+        self,
+        params: Genome,
+        *,
+        experiences: Experiences | None = None,
+        per_parent: bool = False,
+        sensitivity: Any = None,
+        generator: Generator | Sequence[Generator] = None,
+        return_info: Literal[True],
+    ) -> tuple[Genome, MutationInfo]: ...
 
     def __call__(
         self,
-        params: Any,
+        params: Genome,
         *,
         experiences: Experiences | None = None,
         per_parent: bool = False,
         sensitivity: Any = None,
         generator: Generator | Sequence[Generator] = None,
         return_info: bool = False,
-    ) -> Any:
+    ) -> Genome | tuple[Genome, MutationInfo]:
         """Mutate a genome, or each genome of a batch.
 
         Args:
             params: Parents (N, P), or one parent (P,); numpy or torch, left untouched.
             experiences: Recorded inputs (I, ...) that all parents share, or with ``per_parent`` (N, I, ...).
             per_parent: Whether every parent brings its own experiences; shapes cannot tell.
-            sensitivity: What ``op.sensitivity(params, ...)`` returned, to use again (SM-G-SUM and SM-G-ABS).
+            sensitivity: What ``op.sensitivity(params, ...)`` returned, to use again: with the same generator
+                the children are those of the call that computes it. Only where ``op.reusable_sensitivity``.
             generator: A seed or generator for the whole batch, or a sequence of them, one per parent:
-                child n is then what a single call with ``generator[n]`` gives. None for fresh entropy.
+                child n is then what a single call with ``generator[n]`` gives. None for the operator's own,
+                or fresh entropy where it has none.
             return_info: Also return a MutationInfo.
 
         Returns:
@@ -127,8 +194,10 @@ class Mutation:
             TypeError: On arrays of the wrong kind or dtype, and on a network without gradients (but for SMR).
         """
         with torch.inference_mode(False):
-            used = self._needs_experiences or (return_info and self.network is not None)
-            required = self._needs_experiences and sensitivity is None
+            if sensitivity is not None and not self.reusable_sensitivity:
+                raise TypeError(f"{type(self).__name__} expected no sensitivity: {self._why_no_sensitivity}")
+            used = self.needs_experiences or (return_info and self.network is not None)
+            required = self.needs_experiences and sensitivity is None
             request = self._read(params, experiences, per_parent, generator, used=used, required=required)
             children, info = self._mutate(request, sensitivity, return_info)
             if request.mask is not None:
@@ -136,12 +205,23 @@ class Mutation:
             restored = request.genomes.restore_dtype(children)
         return (restored, info) if return_info else restored
 
-    def mutate_(self, module: nn.Module, **arguments: Any) -> Any:
+    @overload
+    def mutate_(self, module: Module, *, return_info: Literal[False] = False, **arguments: Any) -> Module: ...
+
+    @overload
+    def mutate_(
+        self, module: Module, *, return_info: Literal[True], **arguments: Any
+    ) -> tuple[Module, MutationInfo]: ...
+
+    def mutate_(
+        self, module: Module, *, return_info: bool = False, **arguments: Any
+    ) -> Module | tuple[Module, MutationInfo]:
         """Mutate a module's trainable parameters in place.
 
         Args:
             module: A module of the architecture that the operator was made for.
-            arguments: Keyword arguments of a call: experiences, generator, return_info, ...
+            return_info: Also return a MutationInfo.
+            arguments: Keyword arguments of a call: experiences, generator, ...
 
         Returns:
             The module; with ``return_info`` a pair (module, info).
@@ -155,8 +235,9 @@ class Mutation:
         own = self
         if isinstance(self.network, FlatNetwork):
             own = replace(self, network=self.network.borrowing(module))
-        result = own(torch.cat([p.detach().reshape(-1) for p in parameters]), **arguments)
-        child, *info = result if arguments.get("return_info") else (result,)
+        genome = torch.cat([p.detach().reshape(-1) for p in parameters])
+        result: Any = own(genome, return_info=return_info, **arguments)  # type: ignore[call-overload]
+        child, *info = result if return_info else (result,)
         with torch.no_grad():
             for p, part in zip(parameters, child.split([p.numel() for p in parameters]), strict=True):
                 p.copy_(part.view(p.shape))
@@ -170,10 +251,12 @@ class Mutation:
         generator: Generator | Sequence[Generator],
         used: bool,
         required: bool,
+        peek: bool = False,
     ) -> Request:
         genomes = Genomes(params, getattr(self.network, "num_params", None))
         parents = genomes.params
-        sources = read_generator(generator, len(parents))
+        if generator is None:
+            generator = self.generator() if callable(self.generator) else self.generator
         if experiences is None:
             default = self.experiences
             experiences, per_parent = default() if callable(default) else default, False
@@ -184,12 +267,15 @@ class Mutation:
             if per_parent and genomes.single:
                 raise ValueError("expected parents of shape (N, P) with per_parent=True, got a single genome")
             inputs = read_experiences(experiences, parents, per_parent)
-            if self._needs_experiences:
+        mask = self._read_mask(parents)
+        streams = read_generator(generator, len(parents), peek)
+        if inputs is not None:
+            if self.needs_experiences:
                 inputs, per_parent = subsample(
-                    inputs, self.max_experiences, per_parent, sources, len(parents)
+                    inputs, self.max_experiences, per_parent, streams, len(parents)
                 )
             inputs = expand_to_parents(inputs, len(parents), per_parent)
-        return Request(genomes, sources, inputs, self._read_mask(parents))
+        return Request(genomes, streams, inputs, mask)
 
     def _read_mask(self, parents: Tensor) -> Tensor | None:
         if self.mask is None:
@@ -207,32 +293,12 @@ class Mutation:
     def _divergence(self, request: Request, children: Tensor) -> Any:
         if request.inputs is None:
             return None
-        return request.per_parent(
-            sensitivity.divergence(self.network, request.params, children, request.inputs)
-        )
+        return request.per_parent(divergence(self.network, request.params, children, request.inputs))
 
-    def _mutate(self, request: Request, sensitivity: Any, detailed: bool) -> tuple[Tensor, MutationInfo]:
+    @property
+    def _why_no_sensitivity(self) -> str:
+        return "it uses none"
+
+    def _mutate(self, request: Request, given: Any, detailed: bool) -> tuple[Tensor, MutationInfo]:
         """Children (N, P) in fresh memory, and what to say about them if ``detailed``."""
         raise NotImplementedError
-
-
-def require_positive(name: str, value: Any) -> None:
-    """Refuse what is no positive finite number.
-
-    Raises:
-        ValueError: Naming the argument.
-    """
-    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value <= 0:
-        raise ValueError(f"expected {name} to be a positive number, got {value!r}")
-
-
-def require_count(name: str, value: Any, least: int = 1) -> None:
-    """Refuse what is neither None nor an integer of at least ``least``.
-
-    Raises:
-        ValueError: Naming the argument.
-    """
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if value is not None and (not whole or value < least):
-        raise ValueError(f"expected {name} to be an integer of at least {least}, or None, got {value!r}")

@@ -1,15 +1,19 @@
 """Random numbers for mutations, drawn from whatever generator the caller has.
 
-An int or a numpy generator draws on the CPU, so that a mutation comes out the same on every
-device; a ``torch.Generator`` draws on its own device, for populations that live on a GPU. No
-global random state is ever read or advanced.
+A call draws one key from each generator. The key starts independent streams: one for the
+perturbation, one for the choice of experiences, one for the line search and one for the probes of
+a sensitivity. So an option that needs more of one changes nothing in the others, and a call that
+is told a sensitivity gives the children of the call that computes it.
+
+All but generators on a GPU draw with numpy's Philox on the CPU, so that a mutation comes out the same
+on every machine and device. No global random state is ever read or advanced.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -21,41 +25,135 @@ Generator: TypeAlias = (
 )
 
 
-def read_generator(generator: Generator | Sequence[Generator], parents: int) -> Source | list[Source]:
-    """Turn the caller's generator, or one generator per parent, into random sources.
+class Key(NamedTuple):
+    """What the streams of one call start from, for one parent or a whole batch."""
+
+    words: Any  # integers of 64 bits: two for Philox, or a seed for each stream
+    device: torch.device | None = None  # of a generator on a GPU, whose streams draw there
+
+    def stream(self, number: int) -> Source:
+        """One of four independent streams, from its beginning."""
+        if self.device is not None:
+            return torch.Generator(self.device).manual_seed(self.words[number])
+        # Streams of one key are 2**192 draws apart.
+        counter = np.array([0, 0, 0, number], dtype=np.uint64)
+        return np.random.Generator(np.random.Philox(key=np.asarray(self.words, np.uint64), counter=counter))
+
+
+class Streams:
+    """The random numbers of one call; each property starts a stream anew.
+
+    With one generator for each parent, each property is a list of streams.
+    """
+
+    def __init__(self, keys: Key | list[Key]) -> None:
+        self._keys = keys
+
+    @property
+    def noise(self) -> Source | list[Source]:
+        """For the perturbation."""
+        return self._start(0)
+
+    @property
+    def experiences(self) -> Source | list[Source]:
+        """For the choice among more experiences than are used."""
+        return self._start(1)
+
+    @property
+    def search(self) -> Source | list[Source]:
+        """For the divergence that a line search aims at."""
+        return self._start(2)
+
+    @property
+    def probes(self) -> Source | list[Source]:
+        """For the random signs of an estimated sensitivity."""
+        return self._start(3)
+
+    def _start(self, number: int) -> Source | list[Source]:
+        if isinstance(self._keys, list):
+            return [key.stream(number) for key in self._keys]
+        return self._keys.stream(number)
+
+
+def read_generator(generator: Generator | Sequence[Generator], parents: int, peek: bool = False) -> Streams:
+    """Draw the key of a call from the caller's generator, or one from each parent's generator.
 
     Args:
         generator: A seed, a generator, or None for fresh entropy; or a sequence with one for each parent.
         parents: Number of parents N.
+        peek: Leave generators as they were, so that the next call has the same streams.
 
     Raises:
         TypeError: If it is none of these.
         ValueError: If a sequence has another length than N, or a seed is negative.
     """
-    if isinstance(generator, (list, tuple, np.ndarray)):
-        if len(generator) != parents:
-            raise ValueError(f"expected one generator per parent ({parents}), got {len(generator)}")
-        return [_read_one(one) for one in list(generator)]
-    return _read_one(generator)  # type: ignore[arg-type]  # anything else is refused there
+    owners: list[Any]
+    if each := isinstance(generator, (list, tuple, np.ndarray)):
+        owners = list(generator)
+        if len(owners) != parents:
+            raise ValueError(f"expected one generator per parent ({parents}), got {len(owners)}")
+    else:
+        owners = [generator]
+    restore = [_restorer(owner) for owner in owners] if peek else []
+    keys = [_draw_key(owner) for owner in owners]
+    for put_back in restore:
+        put_back()
+    return Streams(keys if each else keys[0])
 
 
-def _read_one(generator: Generator) -> Source:
-    if isinstance(generator, (np.random.Generator, torch.Generator)):
-        return generator
-    if generator is None:
-        return np.random.Generator(np.random.Philox())
-    if isinstance(generator, (int, np.integer)) and not isinstance(generator, bool):
-        if generator < 0:
-            raise ValueError(f"expected a seed that is not negative, got {generator}")
+def read_owned(generator: Generator | Callable[[], Generator]) -> Generator | Callable[[], Generator]:
+    """An operator's own generator: a seed becomes a generator that moves on with each call.
+
+    Raises:
+        TypeError: If it is no seed, generator or function.
+        ValueError: If a seed is negative.
+    """
+    if isinstance(generator, (int, np.integer)) and not isinstance(generator, bool) and generator >= 0:
         return np.random.Generator(np.random.Philox(int(generator)))
+    if not callable(generator):
+        put_back = _restorer(generator)
+        _draw_key(generator)  # refuses what cannot draw
+        put_back()
+    return generator
+
+
+def _draw_key(generator: Generator) -> Key:
+    if isinstance(generator, np.random.Generator):
+        return Key(generator.bit_generator.random_raw(2))
+    if generator is None or (isinstance(generator, (int, np.integer)) and not isinstance(generator, bool)):
+        if generator is not None and generator < 0:
+            raise ValueError(f"expected a seed that is not negative, got {generator}")
+        seed = None if generator is None else int(generator)
+        return Key(np.random.SeedSequence(seed).generate_state(2, np.uint64))  # the key of Philox(seed)
+    if isinstance(generator, torch.Generator):
+        device = generator.device
+        words = torch.randint(2**63 - 1, (4,), generator=generator, device=device).tolist()
+        return Key(words[:2]) if device.type == "cpu" else Key(words, device)
     if isinstance(generator, np.random.RandomState):
-        return np.random.Generator(np.random.Philox(generator.randint(2**32, size=4, dtype=np.uint32)))
+        return Key(np.frombuffer(generator.bytes(16), "<u8"))
     if isinstance(generator, random.Random):
-        return np.random.Generator(np.random.Philox(generator.getrandbits(128)))
+        return Key([generator.getrandbits(64), generator.getrandbits(64)])
     raise TypeError(
         "expected generator to be an int, a numpy Generator or RandomState, a random.Random, "
         f"a torch.Generator or None, got {type(generator).__name__}"
     )
+
+
+def _restorer(generator: Generator) -> Callable[[], object]:
+    """A function that puts a generator back into the state it is in now."""
+    if isinstance(generator, np.random.Generator):
+        bits, state = generator.bit_generator, generator.bit_generator.state
+        return lambda: setattr(bits, "state", state)
+    if isinstance(generator, torch.Generator):
+        tensor = generator.get_state()
+        return lambda: generator.set_state(tensor)
+    if isinstance(generator, np.random.RandomState):
+        legacy = generator.get_state(legacy=False)
+        return lambda: generator.set_state(legacy)
+    if isinstance(generator, random.Random):
+        internal = generator.getstate()
+        return lambda: generator.setstate(internal)
+    return lambda: None
 
 
 def standard_normal(sources: Source | list[Source], like: Tensor) -> Tensor:
