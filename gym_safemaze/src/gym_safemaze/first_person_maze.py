@@ -2,19 +2,21 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import KW_ONLY, dataclass, field
 
 import numpy as np
 from gymnasium import Space
 from gymnasium.spaces import Box, Discrete
-from gymnasium.vector import AutoresetMode
 from numpy.typing import ArrayLike, NDArray
 
 from gym_safemaze.ascii_maze import AsciiMaze, load_maze, maze_option
+from gym_safemaze.checks import check_between, check_count, per_lane
 from gym_safemaze.drawing import PAPER, ROBOT, TRAJECTORY
 from gym_safemaze.grid_drawing import SQUARE, grid_canvas
-from gym_safemaze.lanes import LaneEnv, LaneVectorEnv, Mask, Options, StepResult, check_count, per_lane
-from gym_safemaze.raycaster import LUMINANCE, check_color, draw_views, wall_texture
+from gym_safemaze.lane_vector_env import LaneVectorEnv
+from gym_safemaze.lanes import LaneEnv, Mask, Options, StepResult
+from gym_safemaze.raycaster import ceiling_and_floor, draw_views, wall_texture
+from gym_safemaze.settings import documented
 from gym_safemaze.walker import LANE, advance_lanes, score_lanes
 
 PICTURE = 64
@@ -23,52 +25,71 @@ PICTURE = 64
 TRAIL_LENGTH = 1024
 
 
-def check_between(name: str, value: Any, low: float, high: float) -> float:
-    """Return a number that lies strictly between `low` and `high`, or raise a ValueError."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not low < value < high:
-        raise ValueError(f"expected {name} to be a number between {low:g} and {high:g}, got {value!r}")
-    return float(value)
+@dataclass(eq=False)
+class FirstPersonMazeSettings:
+    """What can be chosen about the first-person maze.
+
+    Args:
+        maze: a bundled maze ("figure_5a" is the paper's), the path of a text file, a drawing, or its list of
+            rows.
+        max_steps: frames of an episode, after which it terminates.
+        frame_skip: frames for which each action is held; one picture is drawn after the last of them.
+        move_speed: squares walked per frame, between 0 and 1.
+        turn_speed: degrees turned per frame, between 0 and 180.
+        body_radius: how close the middle of the body comes to walls, in squares, between 0 and 0.5.
+        rgb: whether pictures have three colors in place of one gray.
+        texture: brightness (h, w) or colors (h, w, 3) of a wall square in [0, 255]; None for a plain white
+            one.
+        wall_color: red, green and blue through which the texture is seen.
+        floor_color: red, green and blue of the floor.
+        ceiling_color: red, green and blue of the ceiling.
+
+    Raises:
+        ValueError: for an argument out of range, or a maze that is not closed; the message points at the row
+            and column.
+    """
+
+    maze: str | Sequence[str] = "figure_5a"
+    _: KW_ONLY
+    max_steps: int = 400
+    frame_skip: int = 4
+    move_speed: float = 0.125
+    turn_speed: float = 5.625
+    body_radius: float = 0.2
+    rgb: bool = False
+    texture: ArrayLike | None = None
+    wall_color: Sequence[float] = (255, 255, 255)
+    floor_color: Sequence[float] = (92, 92, 92)
+    ceiling_color: Sequence[float] = (0, 0, 0)
+
+    def make_lanes(self, num_lanes: int, drawn: bool) -> "FirstPersonMazeLanes":
+        """Make `num_lanes` walkers."""
+        return FirstPersonMazeLanes(num_lanes, self)
 
 
 class FirstPersonMazeLanes:
     """N walkers, each in its own copy of one maze (see `gym_safemaze.lanes.Lanes`).
 
-    The arguments are those of `FirstPersonMazeVectorEnv`, the maze already read.
+    Args:
+        num_lanes: N.
+        settings: what the caller chose.
     """
 
     reset_options: tuple[str, ...] = ("maze", "position", "heading")
 
-    def __init__(
-        self,
-        num_lanes: int,
-        maze: AsciiMaze,
-        max_steps: int,
-        frame_skip: int,
-        move_speed: float,
-        turn_speed: float,
-        body_radius: float,
-        rgb: bool,
-        texture: ArrayLike | None,
-        wall_color: Sequence[float],
-        floor_color: Sequence[float],
-        ceiling_color: Sequence[float],
-    ) -> None:
+    def __init__(self, num_lanes: int, settings: FirstPersonMazeSettings) -> None:
         self.num_lanes = check_count("num_envs", num_lanes)
-        self.max_steps = check_count("max_steps", max_steps)
-        self.frame_skip = check_count("frame_skip", frame_skip)
-        self.move_speed = check_between("move_speed", move_speed, 0.0, 1.0)
-        self.turn_speed = check_between("turn_speed", turn_speed, 0.0, 180.0)
-        self.body_radius = check_between("body_radius", body_radius, 0.0, 0.5)
-        channels = 3 if rgb else 1
+        self.max_steps = check_count("max_steps", settings.max_steps)
+        self.frame_skip = check_count("frame_skip", settings.frame_skip)
+        self.move_speed = check_between("move_speed", settings.move_speed, 0.0, 1.0)
+        self.turn_speed = check_between("turn_speed", settings.turn_speed, 0.0, 180.0)
+        self.body_radius = check_between("body_radius", settings.body_radius, 0.0, 0.5)
+        channels = 3 if settings.rgb else 1
         self.observation_space: Space = Box(0, 255, (PICTURE, PICTURE, channels), np.uint8)
         self.action_space: Space = Discrete(5)
-        self.maze = maze
-        self._texture = wall_texture(texture, wall_color, rgb)
-        behind = np.stack(
-            [check_color("ceiling_color", ceiling_color), check_color("floor_color", floor_color)]
-        )
-        behind = behind if rgb else (behind @ LUMINANCE)[:, np.newaxis]
-        self._background = np.rint(behind).astype(np.uint8)
+        self.maze = load_maze(settings.maze)
+        self._texture = wall_texture(settings.texture, settings.wall_color, settings.rgb)
+        self._background = ceiling_and_floor(settings.ceiling_color, settings.floor_color, settings.rgb)
         self.state = np.zeros(self.num_lanes, dtype=LANE)
         decisions = -(-self.max_steps // self.frame_skip)
         self._trail = np.zeros((self.num_lanes, min(decisions + 1, TRAIL_LENGTH), 2), dtype=np.float32)
@@ -120,11 +141,11 @@ class FirstPersonMazeLanes:
         place = self._decisions % self._trail.shape[1]
         self._trail[np.arange(self.num_lanes), place] = self.state["pose"][:, :2]
         over = self.state["solved"] | (self.state["steps"] >= self.max_steps)
-        return self.observe(), self.state["fitness"] - before, over, np.zeros_like(over)
+        return self.state["fitness"] - before, over, np.zeros_like(over)
 
-    def observe(self) -> NDArray[np.uint8]:
-        """Return the pictures (N, 64, 64, C)."""
-        return self._views(np.ascontiguousarray(self.state["pose"]))
+    def observe(self, lanes: slice | Mask) -> NDArray[np.uint8]:
+        """Return the pictures (M, 64, 64, C) of some lanes."""
+        return self._views(np.ascontiguousarray(self.state["pose"][lanes]))
 
     def info(self) -> dict[str, NDArray]:
         """Return fitness, solved, heading and steps, all (N,), and behavior (N, 2), the position x and y."""
@@ -178,122 +199,19 @@ class FirstPersonMazeLanes:
                         )
 
 
-class FirstPersonMazeEnv(LaneEnv):
-    """One walker in a maze. docs/first_person_maze.md of this package has the whole description.
-
-    Args:
-        maze: a bundled maze ("figure_5a" is the paper's), the path of a text file, a drawing, or its list of
-            rows.
-        max_steps: frames of an episode, after which it terminates.
-        frame_skip: frames for which each action is held; one picture is drawn after the last of them.
-        move_speed: squares walked per frame, between 0 and 1.
-        turn_speed: degrees turned per frame, between 0 and 180.
-        body_radius: how close the middle of the body comes to walls, in squares, between 0 and 0.5.
-        rgb: whether pictures have three colors in place of one gray.
-        texture: brightness (h, w) or colors (h, w, 3) of a wall square in [0, 255]; None for a plain white
-            one.
-        wall_color: red, green and blue through which the texture is seen.
-        floor_color: red, green and blue of the floor.
-        ceiling_color: red, green and blue of the ceiling.
-        render_mode: None, "rgb_array" or "human".
-
-    Raises:
-        ValueError: for an argument out of range, or a maze that is not closed; the message points at the row
-            and column.
-    """
+@documented
+@dataclass(eq=False)
+class FirstPersonMazeEnv(FirstPersonMazeSettings, LaneEnv):
+    """One walker in a maze. docs/first_person_maze.md of this package has the whole description."""
 
     metadata = {**LaneEnv.metadata, "render_fps": 10}
-    lanes: FirstPersonMazeLanes
-
-    def __init__(
-        self,
-        maze: str | Sequence[str] = "figure_5a",
-        *,
-        max_steps: int = 400,
-        frame_skip: int = 4,
-        move_speed: float = 0.125,
-        turn_speed: float = 5.625,
-        body_radius: float = 0.2,
-        rgb: bool = False,
-        texture: ArrayLike | None = None,
-        wall_color: Sequence[float] = (255, 255, 255),
-        floor_color: Sequence[float] = (92, 92, 92),
-        ceiling_color: Sequence[float] = (0, 0, 0),
-        render_mode: str | None = None,
-    ) -> None:
-        lanes = FirstPersonMazeLanes(
-            1,
-            load_maze(maze),
-            max_steps,
-            frame_skip,
-            move_speed,
-            turn_speed,
-            body_radius,
-            rgb,
-            texture,
-            wall_color,
-            floor_color,
-            ceiling_color,
-        )
-        super().__init__(lanes, render_mode)
+    lanes: FirstPersonMazeLanes = field(init=False, repr=False)
 
 
-class FirstPersonMazeVectorEnv(LaneVectorEnv):
-    """N walkers in N copies of a maze, advanced together.
-
-    Args:
-        num_envs: N.
-        maze: see `FirstPersonMazeEnv`, as for all arguments down to `ceiling_color`.
-        max_steps: see `FirstPersonMazeEnv`.
-        frame_skip: see `FirstPersonMazeEnv`.
-        move_speed: see `FirstPersonMazeEnv`.
-        turn_speed: see `FirstPersonMazeEnv`.
-        body_radius: see `FirstPersonMazeEnv`.
-        rgb: see `FirstPersonMazeEnv`.
-        texture: see `FirstPersonMazeEnv`.
-        wall_color: see `FirstPersonMazeEnv`.
-        floor_color: see `FirstPersonMazeEnv`.
-        ceiling_color: see `FirstPersonMazeEnv`.
-        autoreset_mode: "NextStep", "SameStep" or "Disabled".
-        render_mode: None or "rgb_array".
-
-    Raises:
-        ValueError: as `FirstPersonMazeEnv`, or for an unknown autoreset mode.
-    """
+@documented
+@dataclass(eq=False)
+class FirstPersonMazeVectorEnv(FirstPersonMazeSettings, LaneVectorEnv):
+    """N walkers in N copies of a maze, advanced together."""
 
     metadata = {**LaneVectorEnv.metadata, "render_fps": 10}
-    lanes: FirstPersonMazeLanes
-
-    def __init__(
-        self,
-        num_envs: int = 1,
-        maze: str | Sequence[str] = "figure_5a",
-        *,
-        max_steps: int = 400,
-        frame_skip: int = 4,
-        move_speed: float = 0.125,
-        turn_speed: float = 5.625,
-        body_radius: float = 0.2,
-        rgb: bool = False,
-        texture: ArrayLike | None = None,
-        wall_color: Sequence[float] = (255, 255, 255),
-        floor_color: Sequence[float] = (92, 92, 92),
-        ceiling_color: Sequence[float] = (0, 0, 0),
-        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
-        render_mode: str | None = None,
-    ) -> None:
-        lanes = FirstPersonMazeLanes(
-            num_envs,
-            load_maze(maze),
-            max_steps,
-            frame_skip,
-            move_speed,
-            turn_speed,
-            body_radius,
-            rgb,
-            texture,
-            wall_color,
-            floor_color,
-            ceiling_color,
-        )
-        super().__init__(lanes, autoreset_mode, render_mode)
+    lanes: FirstPersonMazeLanes = field(init=False, repr=False)

@@ -1,17 +1,20 @@
 """safemaze/BreadcrumbHardMaze-v0: a robot with eleven sensors in the paper's deceptive maze."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 import numpy as np
 from gymnasium import Space
 from gymnasium.spaces import Box
-from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from gym_safemaze import robot
+from gym_safemaze.checks import check_count, per_lane
 from gym_safemaze.drawing import GOAL, PAPER, ROBOT, SENSOR, TRAJECTORY, wall_maze_canvas
-from gym_safemaze.lanes import LaneEnv, LaneVectorEnv, Mask, Options, StepResult, check_count, per_lane
+from gym_safemaze.lane_vector_env import LaneVectorEnv
+from gym_safemaze.lanes import LaneEnv, Mask, Options, StepResult
+from gym_safemaze.settings import documented
 from gym_safemaze.wall_maze import WallMaze, path_distance, wall_distance
 
 PICTURE_SCALE = 3.0  # pixels per unit
@@ -20,49 +23,86 @@ Walls = Sequence[Sequence[float]]
 Place = Sequence[float]
 
 
+@dataclass(eq=False)
+class HardMazeSettings:
+    """What can be chosen about the Hard Maze.
+
+    Args:
+        maze: "hard", "medium", a maze file or a drawing (`WallMaze.load`).
+        walls: segments (W, 4) to use in place of the maze's own, each x0 y0 x1 y1; they must be closed.
+        start: start (x, y) in place of the maze's own.
+        goal: goal (x, y) in place of the maze's own.
+        heading: heading at the start in degrees, in place of the maze's own.
+        max_steps: frames of an episode, after which it terminates.
+        frame_skip: frames for which each action is held. The last action of an episode is held for the frames
+            that are left: 400 frames at 3 a step are 133 steps of 3 frames and one of 1.
+        reward: "progress" rewards each step by what it gained in fitness, which adds up to the last fitness
+            minus the first; "final" is 0 until the last step, which is rewarded with the fitness.
+        record_frames: add `frames` (frame_skip, 11), in a vector environment (N, frame_skip, 11), to info:
+            the observations after each frame of the step. Frames that an ended episode did not play, and
+            those of a reset, repeat the last observation, so that the last frame always is the observation
+            returned.
+
+    Raises:
+        ValueError: for an argument out of range, walls that are not closed, a start or goal inside a wall.
+    """
+
+    maze: str | Sequence[str] = "hard"
+    _: KW_ONLY
+    walls: Walls | None = None
+    start: Place | None = None
+    goal: Place | None = None
+    heading: float | None = None
+    max_steps: int = 400
+    frame_skip: int = 1
+    reward: str = "progress"
+    record_frames: bool = False
+
+    def make_lanes(self, num_lanes: int, drawn: bool) -> "HardMazeLanes":
+        """Make `num_lanes` robots; those that are `drawn` remember where they have been."""
+        return HardMazeLanes(num_lanes, self, keep_trails=drawn)
+
+    def chosen_maze(self) -> WallMaze:
+        """Return the named maze with the given parts exchanged."""
+        named = WallMaze.load(self.maze)
+        return WallMaze(
+            walls=named.walls if self.walls is None else self.walls,  # type: ignore[arg-type]
+            start=named.start if self.start is None else self.start,  # type: ignore[arg-type]
+            goal=named.goal if self.goal is None else self.goal,  # type: ignore[arg-type]
+            heading=named.heading if self.heading is None else self.heading,
+        )
+
+
 class HardMazeLanes:
     """N robots, each in its own copy of one maze (see `gym_safemaze.lanes.Lanes`).
 
     Args:
         num_lanes: N.
-        maze: the maze.
-        max_steps: frames of an episode.
-        frame_skip: frames for which an action is held.
-        reward: "progress" or "final".
-        record_frames: whether info has the observations after every frame.
+        settings: what the caller chose.
         keep_trails: whether to remember each robot's positions for its picture.
     """
 
     reset_options: tuple[str, ...] = ("start", "heading")
 
-    def __init__(
-        self,
-        num_lanes: int,
-        maze: WallMaze,
-        max_steps: int,
-        frame_skip: int,
-        reward: str,
-        record_frames: bool,
-        keep_trails: bool,
-    ) -> None:
-        if reward not in REWARDS:
-            raise ValueError(f"expected reward to be one of {REWARDS}, got {reward!r}")
+    def __init__(self, num_lanes: int, settings: HardMazeSettings, keep_trails: bool) -> None:
+        if settings.reward not in REWARDS:
+            raise ValueError(f"expected reward to be one of {REWARDS}, got {settings.reward!r}")
         self.num_lanes = check_count("num_envs", num_lanes)
-        self.max_steps = check_count("max_steps", max_steps)
-        self.frame_skip = check_count("frame_skip", frame_skip)
-        self.maze, self.record_frames = maze, record_frames
+        self.max_steps = check_count("max_steps", settings.max_steps)
+        self.frame_skip = check_count("frame_skip", settings.frame_skip)
+        self.maze, self.record_frames = settings.chosen_maze(), settings.record_frames
         self.observation_space: Space = Box(0.0, 1.0, (robot.NUM_SENSORS,), np.float32)
         self.action_space: Space = Box(0.0, 1.0, (2,), np.float32)
         self.state = np.zeros(self.num_lanes, dtype=robot.LANE)
-        self._fitness = -path_distance(maze)
-        self._check_start(np.asarray(maze.start))
-        self._walls = robot.wall_table(np.asarray(maze.walls))
-        self._goal_x, self._goal_y = maze.goal
-        self._final = reward == "final"
+        self._fitness = -path_distance(self.maze)
+        self._check_start(np.asarray(self.maze.start))
+        self._walls = robot.wall_table(np.asarray(self.maze.walls))
+        self._goal_x, self._goal_y = self.maze.goal
+        self._final = settings.reward == "final"
         self._trails: list[list[NDArray]] | None = (
             [[] for _ in range(self.num_lanes)] if keep_trails else None
         )
-        recorded = self.frame_skip if record_frames else 1
+        recorded = self.frame_skip if self.record_frames else 1
         self._frames = np.zeros((self.num_lanes, recorded, robot.NUM_SENSORS), dtype=np.float32)
 
     def reset(self, mask: Mask, generator: Callable[[int], np.random.Generator], options: Options) -> None:
@@ -92,11 +132,11 @@ class HardMazeLanes:
         if self._trails is not None:
             for lane in np.flatnonzero(active):
                 self._trails[lane].append(self.state["position"][lane].copy())
-        return self.observe(), rewards, over, np.zeros(self.num_lanes, dtype=np.bool_)
+        return rewards, over, np.zeros(self.num_lanes, dtype=np.bool_)
 
-    def observe(self) -> NDArray[np.float32]:
-        """Return the sensors (N, 11)."""
-        return self._frames[:, -1].copy()
+    def observe(self, lanes: slice | Mask) -> NDArray[np.float32]:
+        """Return the sensors (M, 11) of some lanes."""
+        return self._frames[lanes, -1].copy()
 
     def info(self) -> dict[str, NDArray]:
         """Return fitness (N,), solved (N,), behavior (N, 2), steps (N,), and frames (N, frame_skip, 11)."""
@@ -113,12 +153,12 @@ class HardMazeLanes:
 
     def info_of(self, lane: int) -> dict[str, Any]:
         """Return the info of one robot, cheaper than taking it from `info`."""
-        place, _, _, _, steps, _, solved, fitness = self.state.item(lane)
+        state = self.state
         info = {
-            "fitness": fitness,
-            "solved": solved,
-            "behavior": np.array(place, dtype=np.float32),
-            "steps": steps,
+            "fitness": state["fitness"].item(lane),
+            "solved": state["solved"].item(lane),
+            "behavior": state["position"][lane].copy(),
+            "steps": state["steps"].item(lane),
         }
         if self.record_frames:
             info["frames"] = self._frames[lane].copy()
@@ -147,7 +187,7 @@ class HardMazeLanes:
     ) -> tuple[NDArray[np.float64], Mask]:
         """Call the kernel, which changes the state and `frames`; return rewards and ends (N,)."""
         rewards, over = np.zeros(self.num_lanes), np.zeros(self.num_lanes, dtype=np.bool_)
-        broken = robot.run(
+        robot.run(
             self.state,
             active,
             actions,
@@ -162,8 +202,6 @@ class HardMazeLanes:
             rewards,
             over,
         )
-        if broken >= 0:
-            raise ValueError(f"expected actions without NaN, got {actions[broken]} in lane {broken}")
         return rewards, over
 
     def _check_start(self, start: NDArray) -> None:
@@ -185,108 +223,20 @@ def _direction(degrees: float) -> NDArray[np.float64]:
     return np.array([np.cos(radians), np.sin(radians)])
 
 
-def _chosen_maze(
-    maze: str | Sequence[str],
-    walls: Walls | None,
-    start: Place | None,
-    goal: Place | None,
-    heading: float | None,
-) -> WallMaze:
-    """Return the named maze with the given parts exchanged."""
-    named = WallMaze.load(maze)
-    return WallMaze(
-        walls=named.walls if walls is None else walls,  # type: ignore[arg-type]
-        start=named.start if start is None else start,  # type: ignore[arg-type]
-        goal=named.goal if goal is None else goal,  # type: ignore[arg-type]
-        heading=named.heading if heading is None else heading,
-    )
+@documented
+@dataclass(eq=False)
+class BreadcrumbHardMazeEnv(HardMazeSettings, LaneEnv):
+    """One robot in the Hard Maze. docs/breadcrumb_hard_maze.md of this package has the whole description."""
 
-
-class BreadcrumbHardMazeEnv(LaneEnv):
-    """One robot in the Hard Maze. This package's README describes observation, action, reward and info.
-
-    Args:
-        maze: "hard", "medium", a maze file or a drawing (`WallMaze.load`).
-        walls: segments (W, 4) to use in place of the maze's own, each x0 y0 x1 y1; they must be closed.
-        start: start (x, y) in place of the maze's own.
-        goal: goal (x, y) in place of the maze's own.
-        heading: heading at the start in degrees, in place of the maze's own.
-        max_steps: frames of an episode, after which it terminates.
-        frame_skip: frames for which each action is held. The last action of an episode is held for the frames
-            that are left: 400 frames at 3 a step are 133 steps of 3 frames and one of 1.
-        reward: "progress" rewards each step by what it gained in fitness, which adds up to the last fitness
-            minus the first; "final" is 0 until the last step, which is rewarded with the fitness.
-        record_frames: add `frames` (frame_skip, 11) to info, the observations after each frame of the step.
-            Frames that an ended episode did not play, and those of a reset, repeat the last observation, so
-            that `frames[-1]` always is the observation returned.
-        render_mode: None, "rgb_array" or "human".
-
-    Raises:
-        ValueError: for an argument out of range, walls that are not closed, a start or goal inside a wall.
-    """
-
-    def __init__(
-        self,
-        maze: str | Sequence[str] = "hard",
-        *,
-        walls: Walls | None = None,
-        start: Place | None = None,
-        goal: Place | None = None,
-        heading: float | None = None,
-        max_steps: int = 400,
-        frame_skip: int = 1,
-        reward: str = "progress",
-        record_frames: bool = False,
-        render_mode: str | None = None,
-    ) -> None:
-        chosen = _chosen_maze(maze, walls, start, goal, heading)
-        trails = render_mode is not None
-        lanes = HardMazeLanes(1, chosen, max_steps, frame_skip, reward, record_frames, trails)
-        super().__init__(lanes, render_mode)
+    lanes: HardMazeLanes = field(init=False, repr=False)
 
     def _info(self) -> dict[str, Any]:
-        return self.lanes.info_of(0)  # type: ignore[attr-defined]
+        return self.lanes.info_of(0)
 
 
-class BreadcrumbHardMazeVectorEnv(LaneVectorEnv):
-    """N robots in N copies of the Hard Maze, advanced together.
+@documented
+@dataclass(eq=False)
+class BreadcrumbHardMazeVectorEnv(HardMazeSettings, LaneVectorEnv):
+    """N robots in N copies of the Hard Maze, advanced together."""
 
-    Args:
-        num_envs: N.
-        maze: this argument and those up to reward are those of `BreadcrumbHardMazeEnv`.
-        walls: see `BreadcrumbHardMazeEnv`.
-        start: see `BreadcrumbHardMazeEnv`.
-        goal: see `BreadcrumbHardMazeEnv`.
-        heading: see `BreadcrumbHardMazeEnv`.
-        max_steps: see `BreadcrumbHardMazeEnv`.
-        frame_skip: see `BreadcrumbHardMazeEnv`.
-        reward: see `BreadcrumbHardMazeEnv`.
-        record_frames: add `frames` (N, frame_skip, 11) to info; `frames[:, -1]` are the observations
-            returned.
-        autoreset_mode: "NextStep", "SameStep" or "Disabled".
-        render_mode: None or "rgb_array".
-
-    Raises:
-        ValueError: as `BreadcrumbHardMazeEnv`, and for an unknown autoreset mode.
-    """
-
-    def __init__(
-        self,
-        num_envs: int = 1,
-        maze: str | Sequence[str] = "hard",
-        *,
-        walls: Walls | None = None,
-        start: Place | None = None,
-        goal: Place | None = None,
-        heading: float | None = None,
-        max_steps: int = 400,
-        frame_skip: int = 1,
-        reward: str = "progress",
-        record_frames: bool = False,
-        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
-        render_mode: str | None = None,
-    ) -> None:
-        chosen = _chosen_maze(maze, walls, start, goal, heading)
-        trails = render_mode is not None
-        lanes = HardMazeLanes(num_envs, chosen, max_steps, frame_skip, reward, record_frames, trails)
-        super().__init__(lanes, autoreset_mode, render_mode)
+    lanes: HardMazeLanes = field(init=False, repr=False)

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gym_safemaze.checks import check_numbers
 from gym_safemaze.jit import kernel
 
 CAMERA_PLANE = 0.66
@@ -164,8 +165,8 @@ def wall_texture(texture: ArrayLike | None, color: Sequence[float], rgb: bool) -
         color: red, green and blue that the texture is seen through.
         rgb: whether pictures have colors.
     """
-    levels = np.asarray(255 if texture is None else texture, dtype=np.float64)
-    levels = levels.reshape(1, 1, 1) if texture is None else levels
+    given = check_numbers("texture", 255 if texture is None else texture, "of shape (h, w) or (h, w, 3)")
+    levels = given.reshape(1, 1, 1) if texture is None else given
     levels = levels[..., np.newaxis] if levels.ndim == 2 else levels
     is_picture = levels.ndim == 3 and levels.shape[2] in (1, 3) and levels.size > 0
     if not is_picture or not ((levels >= 0) & (levels <= 255)).all():
@@ -177,9 +178,15 @@ def wall_texture(texture: ArrayLike | None, color: Sequence[float], rgb: bool) -
     return (colors if rgb else (colors @ LUMINANCE)[..., np.newaxis]).astype(np.float32)
 
 
+def ceiling_and_floor(ceiling: Sequence[float], floor: Sequence[float], rgb: bool) -> NDArray[np.uint8]:
+    """Return what is seen above and below the walls, (2, C) with C = 3 for `rgb` and 1 for gray."""
+    behind = np.stack([check_color("ceiling_color", ceiling), check_color("floor_color", floor)])
+    return np.rint(behind if rgb else (behind @ LUMINANCE)[:, np.newaxis]).astype(np.uint8)
+
+
 def check_color(name: str, color: Sequence[float]) -> NDArray[np.float64]:
     """Return a color as an array (3,) if it is red, green and blue in [0, 255], or raise a ValueError."""
-    array = np.asarray(color)
-    if array.shape != (3,) or array.dtype.kind not in "iuf" or not ((array >= 0) & (array <= 255)).all():
+    array = check_numbers(name, color, "as red, green and blue in [0, 255]")
+    if array.shape != (3,) or not ((array >= 0) & (array <= 255)).all():
         raise ValueError(f"expected {name} as red, green and blue in [0, 255], got {color!r}")
-    return array.astype(np.float64)
+    return array

@@ -1,14 +1,17 @@
 """safemaze/RecurrentParity-v0: bits come one at a time; after the last, was the number of ones odd?"""
 
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, field
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
-from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
+from gym_safemaze.checks import check_count
 from gym_safemaze.drawing import BREADCRUMBS, GOAL, INK, ROBOT, SENSOR, TRAJECTORY, Canvas
-from gym_safemaze.lanes import LaneEnv, LaneVectorEnv, Mask, Options, StepResult, check_count
+from gym_safemaze.lane_vector_env import LaneVectorEnv
+from gym_safemaze.lanes import LaneEnv, Mask, Options, StepResult
+from gym_safemaze.settings import documented
 
 ORDERS = ("random", "sequential")
 ACTION_MODES = ("discrete", "probabilities")
@@ -33,28 +36,56 @@ def answer_probabilities(actions: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.divide(weights, total, out=np.full_like(weights, 0.5), where=total > 0)
 
 
+@dataclass(eq=False)
+class RecurrentParitySettings:
+    """What can be chosen about recurrent parity.
+
+    Args:
+        length: bits of a string.
+        order: "random" draws strings; "sequential" counts 0000, 0001, 0010, ..., and starts again after a
+            new seed. Lanes of a vector environment count together, so that 16 lanes have the sixteen strings
+            of four bits in every episode, in order.
+        action_mode: "discrete" takes 0 for even and 1 for odd and scores 1 or 0; "probabilities" takes
+            weights of even and odd, normalises them and scores the logarithm of the probability of the right
+            answer.
+
+    Raises:
+        ValueError: for an argument out of range.
+    """
+
+    length: int = 4
+    _: KW_ONLY
+    order: str = "random"
+    action_mode: str = "discrete"
+
+    def make_lanes(self, num_lanes: int, drawn: bool) -> "RecurrentParityLanes":
+        """Make `num_lanes` readers of bit strings."""
+        return RecurrentParityLanes(num_lanes, self)
+
+
 class RecurrentParityLanes:
     """N bit strings, each read by its own agent (see `gym_safemaze.lanes.Lanes`).
 
     Args:
         num_lanes: N.
-        length: bits of a string.
-        order: "random" or "sequential".
-        action_mode: "discrete" or "probabilities".
+        settings: what the caller chose.
     """
 
     reset_options: tuple[str, ...] = ("sequence", "number")
 
-    def __init__(self, num_lanes: int, length: int, order: str, action_mode: str) -> None:
-        if order not in ORDERS:
-            raise ValueError(f"expected order to be one of {ORDERS}, got {order!r}")
-        if action_mode not in ACTION_MODES:
-            raise ValueError(f"expected action_mode to be one of {ACTION_MODES}, got {action_mode!r}")
-        self.num_lanes, self.length = check_count("num_envs", num_lanes), check_count("length", length)
-        self.order, self.action_mode = order, action_mode
+    def __init__(self, num_lanes: int, settings: RecurrentParitySettings) -> None:
+        if settings.order not in ORDERS:
+            raise ValueError(f"expected order to be one of {ORDERS}, got {settings.order!r}")
+        if settings.action_mode not in ACTION_MODES:
+            raise ValueError(
+                f"expected action_mode to be one of {ACTION_MODES}, got {settings.action_mode!r}"
+            )
+        self.num_lanes = check_count("num_envs", num_lanes)
+        self.length = check_count("length", settings.length)
+        self.order, self.action_mode = settings.order, settings.action_mode
         self.observation_space: Space = Box(0.0, 1.0, (1,), np.float32)
         self.action_space: Space = (
-            Discrete(2) if action_mode == "discrete" else Box(0.0, 1.0, (2,), np.float32)
+            Discrete(2) if self.action_mode == "discrete" else Box(0.0, 1.0, (2,), np.float32)
         )
         self.bits = np.zeros((self.num_lanes, self.length), dtype=np.int8)
         self.label = np.zeros(self.num_lanes, dtype=np.int64)
@@ -116,11 +147,6 @@ class RecurrentParityLanes:
     def step(self, actions: NDArray, active: Mask) -> StepResult:
         """Take the active lanes' answers, which count where the string has ended, and show the next bit."""
         if self.action_mode == "probabilities":
-            wrong = np.flatnonzero(np.isnan(actions).any(axis=1) & active)
-            if len(wrong):
-                raise ValueError(
-                    f"expected actions that are numbers, got {actions[wrong[0]]} in lane {wrong[0]}"
-                )
             probabilities = answer_probabilities(actions)
         else:
             probabilities = np.stack([actions == 0, actions == 1], axis=1).astype(np.float64)
@@ -133,12 +159,13 @@ class RecurrentParityLanes:
         self.odd = np.where(active, probabilities[:, 1], self.odd)
         self.fitness = np.where(counts, rewards, self.fitness)
         self.solved |= counts & (right > 0.5)
-        return self.observe(), rewards, over, np.zeros_like(over)
+        return rewards, over, np.zeros_like(over)
 
-    def observe(self) -> NDArray[np.float32]:
-        """Return the current bits (N, 1), 0 after the last."""
-        current = self.bits[np.arange(self.num_lanes), np.minimum(self.steps, self.length - 1)]
-        return np.where(self.steps < self.length, current, 0).astype(np.float32)[:, np.newaxis]
+    def observe(self, lanes: slice | Mask) -> NDArray[np.float32]:
+        """Return the current bits (M, 1) of some lanes, 0 after the last."""
+        steps, bits = self.steps[lanes], self.bits[lanes]
+        current = bits[np.arange(len(steps)), np.minimum(steps, self.length - 1)]
+        return np.where(steps < self.length, current, 0).astype(np.float32)[:, np.newaxis]
 
     def info(self) -> dict[str, NDArray]:
         """Return fitness, solved, steps, label (N,), sequence (N, length) and behavior (N, 1).
@@ -180,65 +207,19 @@ class RecurrentParityLanes:
         return canvas.picture()
 
 
-class RecurrentParityEnv(LaneEnv):
-    """One bit string per episode. docs/recurrent_parity.md of this package has the whole description.
-
-    Args:
-        length: bits of a string.
-        order: "random" draws strings; "sequential" counts 0000, 0001, 0010, ..., and starts again after a
-            new seed.
-        action_mode: "discrete" takes 0 for even and 1 for odd and scores 1 or 0; "probabilities" takes
-            weights of even and odd, normalises them and scores the logarithm of the probability of the right
-            answer.
-        render_mode: None, "rgb_array" or "human".
-
-    Raises:
-        ValueError: for an argument out of range.
-    """
+@documented
+@dataclass(eq=False)
+class RecurrentParityEnv(RecurrentParitySettings, LaneEnv):
+    """One bit string per episode. docs/recurrent_parity.md of this package has the whole description."""
 
     metadata = {**LaneEnv.metadata, "render_fps": 4}
-    lanes: RecurrentParityLanes
-
-    def __init__(
-        self,
-        length: int = 4,
-        *,
-        order: str = "random",
-        action_mode: str = "discrete",
-        render_mode: str | None = None,
-    ) -> None:
-        super().__init__(RecurrentParityLanes(1, length, order, action_mode), render_mode)
+    lanes: RecurrentParityLanes = field(init=False, repr=False)
 
 
-class RecurrentParityVectorEnv(LaneVectorEnv):
-    """N bit strings per episode, read together.
-
-    Args:
-        num_envs: N.
-        length: bits of a string.
-        order: "random", or "sequential": the lanes count together, so that 16 lanes have the sixteen strings
-            of four bits in every episode, in order.
-        action_mode: see `RecurrentParityEnv`.
-        autoreset_mode: "NextStep", "SameStep" or "Disabled".
-        render_mode: None or "rgb_array".
-
-    Raises:
-        ValueError: for an argument out of range, or an unknown autoreset mode.
-    """
+@documented
+@dataclass(eq=False)
+class RecurrentParityVectorEnv(RecurrentParitySettings, LaneVectorEnv):
+    """N bit strings per episode, read together."""
 
     metadata = {**LaneVectorEnv.metadata, "render_fps": 4}
-    lanes: RecurrentParityLanes
-
-    def __init__(
-        self,
-        num_envs: int = 1,
-        length: int = 4,
-        *,
-        order: str = "random",
-        action_mode: str = "discrete",
-        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
-        render_mode: str | None = None,
-    ) -> None:
-        super().__init__(
-            RecurrentParityLanes(num_envs, length, order, action_mode), autoreset_mode, render_mode
-        )
+    lanes: RecurrentParityLanes = field(init=False, repr=False)

@@ -191,7 +191,7 @@ def run(
     Args:
         lanes: states (N,) of dtype `LANE`, changed in place.
         active: (N,) bool; the other lanes stay as they are and nothing is written into their rows.
-        actions: (N, 2) float32, turn and thrust, each clamped to [0, 1].
+        actions: (N, 2) float32, turn and thrust, each clamped to [0, 1]; not NaN.
         frame_skip: frames to simulate; with 0 nothing moves, and everything is brought up to date.
         max_steps: frames of an episode.
         final: whether the reward is the fitness at the end, else it is the fitness gained.
@@ -203,13 +203,7 @@ def run(
             the F = frame_skip frames, the last of them repeated where the episode ended early.
         rewards: (N,) float64, written.
         over: (N,) bool, written: whether the episode has ended.
-
-    Returns:
-        The first lane whose action is NaN, in which case nothing has changed, or -1.
     """
-    for i in range(lanes.shape[0]):
-        if active[i] and (math.isnan(actions[i, 0]) or math.isnan(actions[i, 1])):
-            return i
     goal_x, goal_y = np.float32(goal_x), np.float32(goal_y)
     scratch = np.empty((3, RAYS.shape[1]), dtype=np.float32)
     for i in range(lanes.shape[0]):
@@ -238,4 +232,3 @@ def run(
             rewards[i] = lane.fitness if over[i] else 0.0
         else:
             rewards[i] = lane.fitness - before
-    return -1

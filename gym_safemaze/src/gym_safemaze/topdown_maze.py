@@ -1,19 +1,22 @@
 """safemaze/TopdownMaze-v0: a maze seen from above, three squares wide, in which the way must be counted."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from functools import lru_cache
 
 import numpy as np
 from gymnasium import Space
 from gymnasium.spaces import Box, Discrete
-from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from gym_safemaze.ascii_maze import AsciiMaze, load_maze, maze_option
+from gym_safemaze.checks import check_count, per_lane
 from gym_safemaze.drawing import ROBOT, SENSOR, TRAJECTORY
 from gym_safemaze.grid_drawing import SQUARE, grid_canvas
 from gym_safemaze.jit import kernel
-from gym_safemaze.lanes import LaneEnv, LaneVectorEnv, Mask, Options, StepResult, check_count, per_lane
+from gym_safemaze.lane_vector_env import LaneVectorEnv
+from gym_safemaze.lanes import LaneEnv, Mask, Options, StepResult
+from gym_safemaze.settings import documented
 
 NORTH, SOUTH, WEST, EAST, STAY = range(5)
 BLOCK = 21
@@ -93,25 +96,47 @@ def view_numbers(walls: NDArray[np.bool_]) -> NDArray[np.int64]:
     return numbers
 
 
+@dataclass(eq=False)
+class TopdownMazeSettings:
+    """What can be chosen about the top-down maze.
+
+    Args:
+        maze: a bundled maze ("figure_5a" is the paper's), the path of a text file, a drawing, or its list of
+            rows.
+        max_steps: steps of an episode, after which it terminates.
+
+    Raises:
+        ValueError: for an argument out of range, or a maze that is not closed; the message points at the row
+            and column.
+    """
+
+    maze: str | Sequence[str] = "figure_5a"
+    _: KW_ONLY
+    max_steps: int = 40
+
+    def make_lanes(self, num_lanes: int, drawn: bool) -> "TopdownMazeLanes":
+        """Make `num_lanes` walkers."""
+        return TopdownMazeLanes(num_lanes, self)
+
+
 class TopdownMazeLanes:
     """N walkers, each in its own copy of one maze (see `gym_safemaze.lanes.Lanes`).
 
     Args:
         num_lanes: N.
-        maze: the maze.
-        max_steps: steps of an episode.
+        settings: what the caller chose.
     """
 
     reset_options: tuple[str, ...] = ("maze", "start")
 
-    def __init__(self, num_lanes: int, maze: AsciiMaze, max_steps: int) -> None:
+    def __init__(self, num_lanes: int, settings: TopdownMazeSettings) -> None:
         self.observation_space: Space = Box(0, 255, (PICTURE, PICTURE, 1), np.uint8)
         self.action_space: Space = Discrete(5)
         self.num_lanes = check_count("num_envs", num_lanes)
-        self.max_steps = check_count("max_steps", max_steps)
+        self.max_steps = check_count("max_steps", settings.max_steps)
         self.state = np.zeros(self.num_lanes, dtype=LANE)
         self._views = all_views()
-        self._enter(maze)
+        self._enter(load_maze(settings.maze))
 
     def _enter(self, maze: AsciiMaze) -> None:
         self.maze = maze
@@ -151,11 +176,11 @@ class TopdownMazeLanes:
             self.visited,
         )
         over = self.state["solved"] | (self.state["steps"] >= self.max_steps)
-        return self.observe(), self.state["fitness"] - before, over, np.zeros_like(over)
+        return self.state["fitness"] - before, over, np.zeros_like(over)
 
-    def observe(self) -> NDArray[np.uint8]:
-        """Return the pictures (N, 64, 64, 1)."""
-        return self._views[self._numbers[self.state["row"], self.state["column"]]]
+    def observe(self, lanes: slice | Mask) -> NDArray[np.uint8]:
+        """Return the pictures (M, 64, 64, 1) of some lanes."""
+        return self._views[self._numbers[self.state["row"][lanes], self.state["column"][lanes]]]
 
     def info(self) -> dict[str, NDArray]:
         """Return fitness (N,), solved (N,), behavior (N, 2) as row and column, and steps (N,)."""
@@ -189,57 +214,19 @@ def _check_squares(maze: AsciiMaze, squares: NDArray[np.float64]) -> None:
             raise ValueError(f"the start ({row:g}, {column:g}) is a wall or outside the maze")
 
 
-class TopdownMazeEnv(LaneEnv):
-    """One walker seen from above. docs/topdown_maze.md of this package has the whole description.
-
-    Args:
-        maze: a bundled maze ("figure_5a" is the paper's), the path of a text file, a drawing, or its list of
-            rows.
-        max_steps: steps of an episode, after which it terminates.
-        render_mode: None, "rgb_array" or "human".
-
-    Raises:
-        ValueError: for an argument out of range, or a maze that is not closed; the message points at the row
-            and column.
-    """
+@documented
+@dataclass(eq=False)
+class TopdownMazeEnv(TopdownMazeSettings, LaneEnv):
+    """One walker seen from above. docs/topdown_maze.md of this package has the whole description."""
 
     metadata = {**LaneEnv.metadata, "render_fps": 8}
-    lanes: TopdownMazeLanes
-
-    def __init__(
-        self,
-        maze: str | Sequence[str] = "figure_5a",
-        *,
-        max_steps: int = 40,
-        render_mode: str | None = None,
-    ) -> None:
-        super().__init__(TopdownMazeLanes(1, load_maze(maze), max_steps), render_mode)
+    lanes: TopdownMazeLanes = field(init=False, repr=False)
 
 
-class TopdownMazeVectorEnv(LaneVectorEnv):
-    """N walkers in N copies of a maze, advanced together.
-
-    Args:
-        num_envs: N.
-        maze: see `TopdownMazeEnv`.
-        max_steps: see `TopdownMazeEnv`.
-        autoreset_mode: "NextStep", "SameStep" or "Disabled".
-        render_mode: None or "rgb_array".
-
-    Raises:
-        ValueError: as `TopdownMazeEnv`, or for an unknown autoreset mode.
-    """
+@documented
+@dataclass(eq=False)
+class TopdownMazeVectorEnv(TopdownMazeSettings, LaneVectorEnv):
+    """N walkers in N copies of a maze, advanced together."""
 
     metadata = {**LaneVectorEnv.metadata, "render_fps": 8}
-    lanes: TopdownMazeLanes
-
-    def __init__(
-        self,
-        num_envs: int = 1,
-        maze: str | Sequence[str] = "figure_5a",
-        *,
-        max_steps: int = 40,
-        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
-        render_mode: str | None = None,
-    ) -> None:
-        super().__init__(TopdownMazeLanes(num_envs, load_maze(maze), max_steps), autoreset_mode, render_mode)
+    lanes: TopdownMazeLanes = field(init=False, repr=False)
