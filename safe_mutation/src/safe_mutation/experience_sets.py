@@ -56,11 +56,21 @@ class ExperienceSets:
             return self if len(chosen) == len(self.sets) else ExperienceSets(self.stacks, chosen)
         return ExperienceSets(self.stacks, [self.sets[n] for n in parents.tolist()])
 
-    @property
-    def largest(self) -> tuple[int, int]:
+    def simplest(self) -> Experiences | ExperienceSets:
+        """The tensors (N, I, ...) if the experiences fill a rectangle and each counts once, else the sets."""
+        starts = np.cumsum([0, *map(count, self.stacks)])
+        if len(set(map(len, self.sets))) > 1:
+            return self
+        numbers = np.stack(self.sets)
+        kinds = np.unique(np.searchsorted(starts, numbers, side="right"))
+        if len(kinds) > 1 or any(len(np.unique(own)) < len(own) for own in numbers):
+            return self
+        return self.rectangles[0].inputs
+
+    def size(self) -> tuple[int, int]:
         """The most experiences that a parent has, and the most numbers in one of them."""
         numbers = max(sum(leaf[0].numel() for leaf in leaves(stack)) for stack in self.stacks)
-        return max(len(one) for one in self.sets), numbers
+        return max(map(len, self.sets)), numbers
 
     @cached_property
     def rectangles(self) -> list[Rectangle]:

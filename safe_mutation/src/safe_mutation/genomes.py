@@ -1,4 +1,4 @@
-"""Genomes as callers hold them (numpy or torch, one or a batch) and as the operators compute with them."""
+"""Genomes as callers hold them (numpy, torch, JAX, one or a batch) and as the operators compute with them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+
+from safe_mutation.arrays import read_array, way_back
 
 
 class Genomes:
@@ -17,7 +19,7 @@ class Genomes:
         single: Whether the caller gave one genome (P,).
 
     Args:
-        genomes: Array or tensor of floating-point numbers.
+        genomes: Floating-point numbers: a tensor, a numpy array, or an array of a library that speaks DLPack.
         num_params: Expected length P, if known.
 
     Raises:
@@ -26,19 +28,12 @@ class Genomes:
     """
 
     def __init__(self, genomes: Any, num_params: int | None) -> None:
-        self._numpy = isinstance(genomes, np.ndarray)
-        if isinstance(genomes, np.ndarray):
-            if genomes.dtype not in (np.float16, np.float32, np.float64):
-                raise TypeError(f"expected genomes of a floating-point dtype, got {genomes.dtype}")
-            writeable = genomes if genomes.flags.writeable else genomes.copy()
-            tensor = torch.from_numpy(np.ascontiguousarray(writeable))
-        elif isinstance(genomes, Tensor):
-            if not genomes.is_floating_point():
-                raise TypeError(f"expected genomes of a floating-point dtype, got {genomes.dtype}")
-            tensor = genomes.detach()
-            tensor = tensor.clone() if tensor.is_inference() else tensor.contiguous()
-        else:
-            raise TypeError(f"expected genomes as a numpy array or a tensor, got {type(genomes).__name__}")
+        self._back = way_back(genomes, "genomes")
+        if isinstance(genomes, np.ndarray) and genomes.dtype not in (np.float16, np.float32, np.float64):
+            raise TypeError(f"expected genomes of a floating-point dtype, got {genomes.dtype}")
+        tensor = read_array(genomes, "genomes").contiguous()
+        if not tensor.is_floating_point():
+            raise TypeError(f"expected genomes of a floating-point dtype, got {tensor.dtype}")
         shape = tuple(tensor.shape)
         if len(shape) not in (1, 2) or 0 in shape or (num_params is not None and shape[-1] != num_params):
             p = "P" if num_params is None else num_params
@@ -53,7 +48,7 @@ class Genomes:
     def restore(self, values: Tensor) -> Any:
         """Values (N, ...) as the caller's kind of array, without the N for a single genome."""
         values = values[0] if self.single else values
-        return values.cpu().numpy() if self._numpy else values
+        return self._back(values)
 
     def restore_dtype(self, values: Tensor) -> Any:
         """As ``restore``, in the genomes' own dtype."""

@@ -10,10 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from safe_mutation.arguments import doc, documented, require_count
-from safe_mutation.experiences import Experiences, expand_to_parents, read_experiences, subsample
+from safe_mutation.arrays import read_array
+from safe_mutation.drawing import expand_to_parents, subsample
+from safe_mutation.experiences import Experiences
 from safe_mutation.flat_network import FlatNetwork
 from safe_mutation.genomes import Genomes
 from safe_mutation.noise import Generator, Streams, read_generator, read_owned, standard_normal
+from safe_mutation.reading import read_experiences
 from safe_mutation.sensitivity import divergence
 
 
@@ -280,7 +283,7 @@ class Mutation:
     def _read_mask(self, parents: Tensor) -> Tensor | None:
         if self.mask is None:
             return None
-        mask = torch.as_tensor(self.mask, device=parents.device)
+        mask = read_array(self.mask, "a mask").to(parents.device)
         shape = (parents.shape[1],)
         if mask.dtype != torch.bool or tuple(mask.shape) != shape:
             raise ValueError(

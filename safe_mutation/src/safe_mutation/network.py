@@ -114,7 +114,7 @@ def chunks(network: Network, params: Tensor, inputs: Experiences, chunk_size: in
     if chunk_size is None:
         # 256 stands for the activations of one experience, which cannot be seen from outside.
         if isinstance(inputs, ExperienceSets):
-            most, numbers = inputs.largest
+            most, numbers = inputs.size()
             each = length + most * (numbers + 256)
         else:
             each = length + sum(leaf[0].numel() + 256 * leaf.shape[1] for leaf in leaves(inputs))

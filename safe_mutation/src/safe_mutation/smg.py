@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from safe_mutation import sensitivity
 from safe_mutation.arguments import doc, documented, require_count, require_positive
+from safe_mutation.arrays import read_array
 from safe_mutation.experiences import Experiences
 from safe_mutation.genomes import require_finite
 from safe_mutation.mutation import Genome, Mutation, MutationInfo, Request
@@ -81,8 +81,7 @@ class SMG(Mutation):
 
 
 def _read_sensitivity(request: Request, given: Any) -> Tensor:
-    values = given if isinstance(given, Tensor) else torch.tensor(np.asarray(given))
-    values = values.detach().to(request.params, copy=True)
+    values = read_array(given, "a sensitivity").to(request.params, copy=True)
     values = values[None] if request.genomes.single else values
     if values.shape != request.params.shape:
         raise ValueError(
