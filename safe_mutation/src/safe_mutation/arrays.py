@@ -25,9 +25,10 @@ def read_array(values: Any, what: str) -> Tensor:
         return _read_tensor(values, what)
     if hasattr(values, "__dlpack__") and not isinstance(values, (np.ndarray, np.generic)):
         try:
-            return _read_tensor(torch.from_dlpack(values), what)
-        except (BufferError, TypeError, RuntimeError, ValueError):
-            pass  # on a device or of a kind that torch does not know: perhaps numpy can read it
+            shared = torch.from_dlpack(values)
+        except (BufferError, AttributeError, TypeError, RuntimeError, ValueError):
+            return _read_numpy(values, what)  # of a device or kind that torch does not know
+        return _read_tensor(shared, what)
     return _read_numpy(values, what)
 
 
@@ -84,6 +85,8 @@ def _read_numpy(values: Any, what: str) -> Tensor:
             f"expected {what} as an array, with as many for every parent, got a {kind} of unequal parts "
             f"({error}): give a list of arrays where they differ"
         ) from error
+    except TypeError as error:
+        raise TypeError(f"expected {what} as an array that numpy can read, got {kind}: {error}") from error
     if array.dtype == object:
         raise TypeError(
             f"expected {what} of a numeric dtype, got object ({kind}): give equal arrays as np.stack(x), "
