@@ -1,0 +1,129 @@
+"""The paper's networks for pictures: convolutions with SELU, two LSTM layers, five outputs.
+
+``ConvLSTM`` is the network as an ordinary module. ``CompiledConvLSTM`` gives the same numbers for genomes,
+many times faster: each distinct picture of a sequence goes through the convolutions once, in compiled loops.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from evolution.networks import lstm_head, picture_features
+from evolution.networks.conv_lstm_gradients import Outputs
+from evolution.networks.conv_lstm_policy import ConvLSTMPolicy
+from evolution.networks.feed_forward import uniform, xavier_normal
+
+PICTURE = (picture_features.PICTURE, picture_features.PICTURE)
+
+
+class ConvLSTM(nn.Module):
+    """Maps sequences of pictures (I, T, 64, 64), gray levels 0 to 255, to outputs (I, T, 5) in [0, 1].
+
+    Args:
+        depth: Convolutions of 3 x 3: 12 for the Topdown Maze (25,805 weights), 8 for the First-person Maze
+            (20,573).
+    """
+
+    def __init__(self, depth: int) -> None:
+        super().__init__()
+        channels, hidden, outputs = picture_features.CHANNELS, lstm_head.HIDDEN, lstm_head.OUTPUTS
+        layers: list[nn.Module] = [nn.Conv2d(1, channels, 5, stride=2), nn.SELU()]
+        layers += [nn.Conv2d(channels, channels, 5, stride=2), nn.SELU()]
+        for _ in range(depth):
+            layers += [nn.Conv2d(channels, channels, 3, padding=1), nn.SELU()]
+        self.convolutions = nn.Sequential(*layers)
+        self.lstm = nn.LSTM(channels, hidden, num_layers=2, batch_first=True)
+        self.output = nn.Linear(hidden, outputs)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Compute the outputs at every time step; the LSTM's state starts at zero."""
+        maps = self.convolutions(pictures.flatten(0, 1)[:, None].to(self.output.weight.dtype) / 255)
+        features = maps.mean((2, 3)).unflatten(0, pictures.shape[:2])
+        return torch.sigmoid(self.output(self.lstm(features)[0]))
+
+
+class CompiledConvLSTM:
+    """``ConvLSTM`` for genomes: ``network(params (N, P), pictures (N, I, T, 64, 64)) -> (N, I, T, 5)``.
+
+    Computed in float32 on the CPU, differentiable in params, forwards and backwards, once.
+
+    Args:
+        depth: See ``ConvLSTM``.
+
+    Attributes:
+        num_params: Length P of a genome, which lists the weights as ``ConvLSTM`` registers them.
+    """
+
+    loops = True  # genomes are computed one after the other
+
+    def __init__(self, depth: int) -> None:
+        self.depth = depth
+        self.num_params = picture_features.count_weights(depth) + lstm_head.WEIGHTS
+
+    def __repr__(self) -> str:
+        return f"CompiledConvLSTM(depth={self.depth})"
+
+    def __call__(self, params: Tensor, pictures: Tensor) -> Tensor:
+        """Compute the outputs at every time step.
+
+        Args:
+            params: Genomes (N, P), or one genome (P,).
+            pictures: Sequences (N, I, T, 64, 64), uint8, or (I, T, 64, 64) that all genomes see.
+
+        Returns:
+            Outputs (N, I, T, 5), or (I, T, 5) of one genome.
+
+        Raises:
+            ValueError: If a shape is another one.
+            TypeError: If the pictures are of another dtype.
+        """
+        if params.ndim not in (1, 2) or params.shape[-1] != self.num_params:
+            p = self.num_params
+            raise ValueError(f"expected genomes of shape ({p},) or (N, {p}), got {tuple(params.shape)}")
+        if pictures.dtype != torch.uint8:
+            raise TypeError(f"expected pictures of dtype uint8, got {pictures.dtype}")
+        single = params.ndim == 1
+        genomes = params[None] if single else params
+        expanded = pictures if pictures.ndim == 5 else pictures.expand(len(genomes), *pictures.shape)
+        if expanded.shape[3:] != PICTURE or len(expanded) != len(genomes) or 0 in expanded.shape:
+            raise ValueError(
+                f"expected pictures of shape (I, T, 64, 64) or ({len(genomes)}, I, T, 64, 64), "
+                f"got {tuple(pictures.shape)}"
+            )
+        outputs = Outputs.apply(genomes, expanded, self.depth)
+        return outputs[0] if single else outputs
+
+    def policy(self, genomes: np.ndarray) -> ConvLSTMPolicy:
+        """Let genomes (N, P) look at one picture each, step after step, and decide; without gradients."""
+        return ConvLSTMPolicy(genomes, self.depth)
+
+    def initial_genomes(self, number: int, generator: np.random.Generator) -> np.ndarray:
+        """Draw genomes (number, P), float32.
+
+        Weights of convolutions and of the output are Xavier-normal (with no receptive-field factor in
+        fan_out, as in the published code), biases and LSTM layers as PyTorch draws them.
+        """
+        channels, hidden, outputs = picture_features.CHANNELS, lstm_head.HIDDEN, lstm_head.OUTPUTS
+        parts = []
+        for fan_in in (25, 25 * channels, *self.depth * [9 * channels]):
+            parts.append(xavier_normal(generator, number, fan_in, channels, channels * fan_in))
+            parts.append(uniform(generator, number, 1 / math.sqrt(fan_in), channels))
+        cells = lstm_head.WEIGHTS - (hidden + 1) * outputs
+        parts.append(uniform(generator, number, 1 / math.sqrt(hidden), cells))
+        parts.append(xavier_normal(generator, number, hidden, outputs, hidden * outputs))
+        parts.append(uniform(generator, number, 1 / math.sqrt(hidden), outputs))
+        return np.concatenate(parts, axis=1)
+
+
+def topdown_network() -> CompiledConvLSTM:
+    """The network of the Topdown Maze: 25,805 weights."""
+    return CompiledConvLSTM(depth=12)
+
+
+def first_person_network() -> CompiledConvLSTM:
+    """The network of the First-person 3D Maze: 20,573 weights."""
+    return CompiledConvLSTM(depth=8)

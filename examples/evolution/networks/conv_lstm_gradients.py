@@ -1,0 +1,97 @@
+"""Outputs of compiled ConvLSTM networks as torch's autograd sees them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from evolution.networks import lstm_head
+from evolution.networks.picture_features import PicturePass
+
+
+def distinct(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each distinct one (D, 64, 64) of pictures (T, 64, 64), as they first come; and which is seen when (T,)."""
+    numbers: dict[bytes, int] = {}
+    order = np.array([numbers.setdefault(picture.tobytes(), len(numbers)) for picture in pictures])
+    first = np.searchsorted(np.maximum.accumulate(order), np.arange(len(numbers)))
+    return np.ascontiguousarray(pictures[first]), order
+
+
+class Pass:
+    """One genome's way through one sequence of pictures, kept for its derivatives.
+
+    Args:
+        genome: (P,) float32.
+        depth: See ``ConvLSTM``.
+        pictures: (T, 64, 64) uint8.
+
+    Attributes:
+        outputs: (T, 5).
+    """
+
+    def __init__(self, genome: np.ndarray, depth: int, pictures: np.ndarray) -> None:
+        once, self.order = distinct(pictures)
+        self.convolutions = PicturePass(genome, depth, once)
+        packed = lstm_head.pack(genome[None, -lstm_head.WEIGHTS :])[0]
+        self.head = lstm_head.HeadPass(packed, self.convolutions.features[self.order])
+        self.outputs = self.head.outputs
+
+    def tangents(self, direction: np.ndarray) -> np.ndarray:
+        """Changes of the outputs (T, 5) when the genome moves along a direction (P,)."""
+        packed = lstm_head.pack(direction[None, -lstm_head.WEIGHTS :])[0]
+        return self.head.tangents(packed, self.convolutions.tangents(direction)[self.order])
+
+    def add_gradients(self, cotangents: np.ndarray, gradient: np.ndarray) -> None:
+        """Add to a gradient (P,) the vector-Jacobian product of cotangents (T, 5) of the outputs."""
+        of_head, of_steps = self.head.gradients(cotangents)
+        gradient[-lstm_head.WEIGHTS :] += of_head
+        of_features = np.zeros_like(self.convolutions.features)
+        np.add.at(of_features, self.order, of_steps)  # cotangents of equal pictures add up
+        self.convolutions.add_gradients(of_features, gradient)
+
+
+class Outputs(Function):
+    """Outputs (N, I, T, 5) of genomes (N, P) for pictures (N, I, T, 64, 64), uint8, as autograd takes them.
+
+    There is one backward derivative (J'u) and one forward (J v).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, params: Tensor, pictures: Tensor, depth: int) -> Tensor:
+        """Compute the outputs, keeping what the derivatives need."""
+        ctx.passes = [
+            [Pass(genome, depth, sequence) for sequence in sequences]
+            for genome, sequences in zip(_array(params), pictures.numpy(), strict=True)
+        ]
+        return _stack([[one.outputs for one in row] for row in ctx.passes], params)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, cotangents: Tensor) -> tuple[Tensor, None, None]:
+        """J'u (N, P) of cotangents u (N, I, T, 5)."""
+        found = []
+        for row, of_outputs in zip(ctx.passes, _array(cotangents), strict=True):
+            gradient = np.zeros_like(row[0].convolutions.genome)
+            for one, of_sequence in zip(row, of_outputs, strict=True):
+                one.add_gradients(of_sequence, gradient)
+            found.append(gradient)
+        return _stack(found, cotangents), None, None
+
+    @staticmethod
+    def jvp(ctx: Any, direction: Tensor, *unused: None) -> Tensor:
+        """J v (N, I, T, 5) of a direction v (N, P)."""
+        pairs = zip(ctx.passes, _array(direction), strict=True)
+        return _stack([[one.tangents(change) for one in row] for row, change in pairs], direction)
+
+
+def _array(values: Tensor) -> np.ndarray:
+    return np.ascontiguousarray(values.detach().numpy(), dtype=np.float32)
+
+
+def _stack(rows: Any, like: Tensor) -> Tensor:
+    return torch.from_numpy(np.array(rows)).to(like.dtype)
