@@ -15,7 +15,7 @@ from evolution.networks.picture_features import PicturePass
 
 
 def distinct(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Each distinct one (D, 64, 64) of pictures (T, 64, 64), as they first come; and which is seen when (T,)."""
+    """Each distinct one (D, 64, 64) of pictures (T, 64, 64), and which of them is seen at each step (T,)."""
     numbers: dict[bytes, int] = {}
     order = np.array([numbers.setdefault(picture.tobytes(), len(numbers)) for picture in pictures])
     first = np.searchsorted(np.maximum.accumulate(order), np.arange(len(numbers)))
