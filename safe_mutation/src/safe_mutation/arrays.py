@@ -59,7 +59,12 @@ def way_back(values: Any, what: str) -> Callable[[Tensor], Any]:
     return lambda tensor: from_dlpack(tensor.contiguous())
 
 
-def _read_tensor(tensor: Tensor, what: str) -> Tensor:
+def require_dense(tensor: Tensor, what: str) -> None:
+    """Refuse a tensor that is not of real numbers in memory.
+
+    Raises:
+        TypeError: If it is not; the message says how to make it so.
+    """
     cure = None
     if tensor.is_meta:
         cure = "on the meta device, which holds no numbers: create it on a real device"
@@ -71,6 +76,10 @@ def _read_tensor(tensor: Tensor, what: str) -> Tensor:
         cure = f"of complex numbers ({tensor.dtype}): give real and imaginary parts, torch.view_as_real(x)"
     if cure:
         raise TypeError(f"expected {what} as a dense tensor of real numbers, got one {cure}")
+
+
+def _read_tensor(tensor: Tensor, what: str) -> Tensor:
+    require_dense(tensor, what)
     tensor = tensor.detach()
     # An inference tensor cannot take part in a gradient.
     return tensor.clone() if tensor.is_inference() else tensor.resolve_neg()

@@ -67,7 +67,8 @@ class ExperienceSets:
             return self
         return self.rectangles[0].inputs
 
-    def size(self) -> tuple[int, int]:
+    @property
+    def largest(self) -> tuple[int, int]:
         """The most experiences that a parent has, and the most numbers in one of them."""
         numbers = max(sum(leaf[0].numel() for leaf in leaves(stack)) for stack in self.stacks)
         return max(map(len, self.sets)), numbers

@@ -14,6 +14,7 @@ from safe_mutation.arrays import read_array
 from safe_mutation.drawing import expand_to_parents, subsample
 from safe_mutation.experiences import Experiences
 from safe_mutation.flat_network import FlatNetwork
+from safe_mutation.forgotten_per_parent import refuse_forgotten_per_parent
 from safe_mutation.genomes import Genomes
 from safe_mutation.noise import Generator, Streams, read_generator, read_owned, standard_normal
 from safe_mutation.reading import read_experiences
@@ -270,6 +271,8 @@ class Mutation:
             if per_parent and genomes.single:
                 raise ValueError("expected parents of shape (N, P) with per_parent=True, got a single genome")
             inputs = read_experiences(experiences, parents, per_parent)
+            if self.needs_experiences and not per_parent:
+                refuse_forgotten_per_parent(self.network, parents, inputs)
         mask = self._read_mask(parents)
         streams = read_generator(generator, len(parents), peek)
         if inputs is not None:

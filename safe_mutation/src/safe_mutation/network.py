@@ -12,14 +12,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
-import torch
 from torch import Tensor
 
 from safe_mutation.experience_sets import ExperienceSets
 from safe_mutation.experiences import Experiences, count, leaves
+from safe_mutation.out_of_memory import lacks_memory
+from safe_mutation.outputs import read_outputs
 from safe_mutation.rows import Rows, join
 
 Network: TypeAlias = Callable[[Any, Any], Any]
+
+# How a network fails on arguments that it cannot take.
+FAILURES = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError,
+)  # fmt: skip
 
 
 def run(network: Network, params: Tensor, inputs: Experiences) -> Tensor:
@@ -68,30 +74,25 @@ def run_rows(
 def _run_rectangle(network: Network, params: Tensor, inputs: Experiences) -> Tensor:
     try:
         outputs = network(params, inputs)
-    except torch.OutOfMemoryError:
-        raise
-    except (RuntimeError, IndexError, TypeError, AssertionError) as error:
+    except FAILURES as error:
+        if lacks_memory(error):
+            raise
         given = ", ".join(f"{tuple(leaf.shape)} {leaf.dtype}" for leaf in leaves(inputs))
         raise ValueError(
-            f"expected experiences that the network can take, got {given} for genomes {tuple(params.shape)} "
-            f"{params.dtype}, on which it failed: {error}"
+            f"expected a network that can take genomes {tuple(params.shape)} {params.dtype} and experiences "
+            f"{given}, got {type(error).__name__}: {error}{_cure(error, inputs)}"
         ) from error
-    if not isinstance(outputs, Tensor):
-        if isinstance(outputs, (tuple, list, dict)) or outputs is None:
-            raise TypeError(
-                f"expected the network to return one tensor, got {type(outputs).__name__}: choose the "
-                "outputs that matter, for example FlatNetwork(module, forward=lambda module, x: module(x)[0])"
-            )
-        outputs = torch.as_tensor(outputs, device=params.device)
-    parents, experiences = len(params), count(inputs, axis=1)
-    if outputs.ndim not in (3, 4) or tuple(outputs.shape[:2]) != (parents, experiences):
-        raise ValueError(
-            f"expected outputs of shape (N, I, K) or (N, I, T, K) for N = {parents} genomes and "
-            f"I = {experiences} experiences, got {tuple(outputs.shape)}"
+    return read_outputs(outputs, params, count(inputs, axis=1))
+
+
+def _cure(error: Exception, inputs: Experiences) -> str:
+    if "dtype" not in str(error) and "scalar type" not in str(error):
+        return ""
+    if all(leaf.is_floating_point() for leaf in leaves(inputs)):
+        return (
+            " (weights have the genomes' precision: to compute in another, use torch.autocast inside forward)"
         )
-    if outputs.numel() == 0:
-        raise ValueError(f"expected at least one output, got outputs of shape {tuple(outputs.shape)}")
-    return outputs.flatten(1, 2) if outputs.ndim == 4 else outputs
+    return " (experiences that are integers stay so: give a network of Linear layers floats)"
 
 
 def differentiable(outputs: Tensor) -> Tensor:
@@ -103,7 +104,8 @@ def differentiable(outputs: Tensor) -> Tensor:
     if not outputs.requires_grad:
         raise TypeError(
             "expected outputs that are differentiable in params, as SM-G needs gradients, got a tensor "
-            "without them; SMR works with any network"
+            "without them (as an argmax, integers and what is computed under no_grad are); SMR works with "
+            "any network"
         )
     return outputs
 
@@ -114,7 +116,7 @@ def chunks(network: Network, params: Tensor, inputs: Experiences, chunk_size: in
     if chunk_size is None:
         # 256 stands for the activations of one experience, which cannot be seen from outside.
         if isinstance(inputs, ExperienceSets):
-            most, numbers = inputs.size()
+            most, numbers = inputs.largest
             each = length + most * (numbers + 256)
         else:
             each = length + sum(leaf[0].numel() + 256 * leaf.shape[1] for leaf in leaves(inputs))

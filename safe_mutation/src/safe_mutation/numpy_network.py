@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from safe_mutation.arrays import read_array
 from safe_mutation.experiences import Experiences, map_leaves, take
 
 
@@ -35,7 +35,7 @@ class NumpyNetwork:
             outputs = self.function(genomes, arrays)
         else:
             outputs = np.stack([self.function(genome, take(arrays, n)) for n, genome in enumerate(genomes)])
-        return torch.as_tensor(outputs, device=params.device)
+        return read_array(outputs, "outputs").to(params.device)
 
 
 def _to_numpy(tensor: Tensor) -> np.ndarray:

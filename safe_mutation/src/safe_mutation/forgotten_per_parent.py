@@ -1,0 +1,69 @@
+"""Telling experiences that parents share from one set for each, where a caller forgot to say so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from safe_mutation.experience_sets import ExperienceSets
+from safe_mutation.experiences import Experiences, leaves, take
+from safe_mutation.network import FAILURES, Network
+
+
+def refuse_forgotten_per_parent(network: Network, params: Tensor, inputs: Experiences) -> None:
+    """Refuse experiences (N, I, ...), said to be N shared ones, that can only be meant as one set per parent.
+
+    They are where the network fails on a shared experience (I, ...) but not on I of them, and where it
+    takes it for a sequence and computes each step as if it were alone.
+
+    Args:
+        network: See ``network.py``.
+        params: Genomes (N, P).
+        inputs: What all parents share (I, ...).
+
+    Raises:
+        ValueError: If they are; it names ``per_parent``.
+    """
+    if isinstance(inputs, ExperienceSets):
+        return
+    parents, shapes = len(params), [tuple(leaf.shape) for leaf in leaves(inputs)]
+    if parents < 2 or any(len(shape) < 2 or shape[0] != parents for shape in shapes):
+        return
+    one, first = slice(1), take(inputs, (None, slice(1)))
+    with torch.no_grad():
+        try:
+            outputs = network(params[one], first)
+        except FAILURES:
+            suspicious = _can_take(network, params[one], take(inputs, one))
+        else:
+            suspicious = _computes_steps_alone(network, params[one], first, outputs)
+    if suspicious:
+        given = ", ".join(str(shape) for shape in shapes)
+        raise ValueError(
+            f"expected experiences of shape (I, ...) that all parents share, got {given}, whose first axis "
+            f"is the number of parents: pass per_parent=True if each has a set of its own (for {parents} "
+            "shared ones, flatten the axis after the first into it)"
+        )
+
+
+def _can_take(network: Network, params: Tensor, inputs: Experiences) -> bool:
+    try:
+        outputs = network(params, inputs)
+    except FAILURES:
+        return False
+    return isinstance(outputs, Tensor) and outputs.shape[:2] == leaves(inputs)[0].shape[:2]
+
+
+def _computes_steps_alone(network: Network, params: Tensor, sequence: Experiences, outputs: Any) -> bool:
+    """Whether the last of several steps (1, 1, T, ...) comes out the same without the others."""
+    steps = {leaf.shape[2] for leaf in leaves(sequence)}
+    if not isinstance(outputs, Tensor) or outputs.ndim != 4 or steps != {outputs.shape[2]} or steps == {1}:
+        return False
+    try:
+        alone = network(params, take(sequence, (slice(None), slice(None), slice(-1, None))))
+    except FAILURES:
+        return False
+    last = outputs[:, :, -1:]
+    return alone.shape == last.shape and torch.allclose(alone, last, rtol=1e-3, atol=1e-6)

@@ -1,0 +1,321 @@
+"""What cannot be mutated is refused with the cure, whoever is to blame: genomes, experiences or outputs."""
+
+from collections import UserDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse
+import torch
+from torch import Tensor, nn
+from torch.distributions import Categorical, Normal
+
+from safe_mutation import SMGSO, SMR, FlatNetwork, NumpyNetwork, SMGAbs, SMGSum
+from safe_mutation.mutation import Mutation
+
+RNG = np.random.default_rng(5)
+INPUTS = RNG.normal(size=(12, 3)).astype(np.float32)
+
+
+def module() -> nn.Module:
+    return nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
+
+
+P = FlatNetwork(module()).num_params
+PARENTS = RNG.normal(size=(4, P)).astype(np.float32)
+
+
+def operators(network: Any) -> list[Mutation]:
+    gradient: list[Mutation] = [kind(network, sigma=0.1) for kind in (SMGSum, SMGAbs, SMGSO)]
+    return [*gradient, SMR(network, divergence=0.01)]
+
+
+def refuses(network: Any, error: type[Exception], message: str, **call: Any) -> None:
+    """All operators do, for one parent and for several."""
+    for op in operators(network):
+        for parents in [call.pop("params")] if "params" in call else [PARENTS[0], PARENTS]:
+            with pytest.raises(error, match=message):
+                op(parents, **{"experiences": INPUTS, "generator": 1} | call)
+
+
+# Arrays
+
+DENSE = torch.from_numpy(INPUTS)
+STRANGE: list[tuple[str, Callable[[Tensor], Any], str]] = [
+    ("sparse", lambda x: x.to_sparse(), r"got one of layout torch.sparse_coo: call \.to_dense\(\)"),
+    (
+        "csr",
+        lambda x: x.reshape(-1, x.shape[-1]).to_sparse_csr(),
+        r"layout torch.sparse_csr: call \.to_dense",
+    ),
+    (
+        "scipy",
+        lambda x: scipy.sparse.csr_matrix(np.atleast_2d(x.numpy())),
+        r"sparse matrix as x\.toarray\(\)",
+    ),
+    ("meta", lambda x: x.to("meta"), "on the meta device, which holds no numbers"),
+    ("complex", lambda x: x + 1j, r"of complex numbers \(torch.complex64\): .* torch\.view_as_real"),
+    ("complex numpy", lambda x: x.numpy() + 1j, r"real numbers, got complex64 \(ndarray\): .* np\.stack"),
+    (
+        "quantised",
+        lambda x: torch.quantize_per_tensor(x, 0.1, 0, torch.quint8),
+        r"of quantised numbers: call \.dequantize\(\)",
+    ),
+    (
+        "objects",
+        lambda x: x.numpy().astype(object),
+        "numeric dtype, got object .*: give equal arrays as np.stack",
+    ),
+    ("strings", lambda x: x.numpy().astype(str), "numeric dtype, got <U"),
+    ("dates", lambda x: x.numpy().astype(int).astype("M8[s]"), r"numeric dtype, got datetime64\[s\]"),
+    (
+        "masked",
+        lambda x: np.ma.masked_less(x.numpy(), 0),
+        r"without masked values, .*: call \.filled\(value\)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("make_one", "message"), [s[1:] for s in STRANGE], ids=[s[0] for s in STRANGE])
+@pytest.mark.filterwarnings("ignore:Sparse CSR", "ignore:.*quantiz")
+def test_strange_experiences(make_one: Callable[[Tensor], Any], message: str) -> None:
+    given = make_one(DENSE)
+    refuses(module(), TypeError, f"expected experiences .*{message}", experiences=given)
+    refuses(module(), TypeError, f"expected experiences .*{message}", experiences={"a": given})
+
+
+@pytest.mark.parametrize(
+    ("make_one", "message"),
+    [s[1:] for s in STRANGE if "csr" not in s[0]],
+    ids=lambda x: x if isinstance(x, str) else "",
+)
+@pytest.mark.filterwarnings("ignore:.*quantiz")
+def test_strange_genomes(make_one: Callable[[Tensor], Any], message: str) -> None:
+    given = make_one(torch.from_numpy(PARENTS))
+    with pytest.raises(
+        TypeError, match=f"expected genomes .*({message}|as a numpy array|a floating-point dtype)"
+    ):
+        SMGSum(module(), sigma=0.1)(given, experiences=INPUTS)
+
+
+@pytest.mark.parametrize(
+    "given", [PARENTS.astype(np.longdouble), PARENTS.astype(">f4"), PARENTS.tolist(), "w", None]
+)
+def test_genomes_that_could_not_come_back_as_they_came(given: Any) -> None:
+    with pytest.raises(
+        TypeError, match=r"expected genomes (of a floating-point dtype|as a numpy array), got|_namespace__"
+    ):
+        SMGSum(module(), sigma=0.1)(given, experiences=INPUTS)
+
+
+# Outputs
+
+
+@dataclass
+class Output:
+    logits: Any
+    value: Any = None
+
+
+OUTPUTS: list[tuple[str, Callable[[Tensor], Any], type[Exception], str]] = [
+    ("tuple", lambda y: (y, y), TypeError, r"one tensor, got tuple: .*lambda module, x: module\(x\)\[0\]\)"),
+    ("list", lambda y: [y], TypeError, r"one tensor, got list: .* module\(x\)\[0\]"),
+    ("dict", lambda y: {"logits": y}, TypeError, r"one tensor, got dict: .* module\(x\)\['logits'\]"),
+    ("mapping", lambda y: UserDict(q=y), TypeError, r"one tensor, got UserDict: .* module\(x\)\['q'\]"),
+    ("dataclass", Output, TypeError, r"one tensor, got Output: .* module\(x\)\.logits"),
+    ("categorical", lambda y: Categorical(logits=y), TypeError, r"got Categorical: .* module\(x\)\.probs"),
+    ("normal", lambda y: Normal(y, 1.0), TypeError, r"got Normal: .* module\(x\)\.mean"),
+    (
+        "wrapped distribution",
+        lambda y: SimpleNamespace(distribution=Normal(y, 1.0)),
+        TypeError,
+        r"got SimpleNamespace: .* module\(x\)\.distribution\.mean",
+    ),
+    ("nothing", lambda y: None, TypeError, "one tensor, got NoneType"),
+    ("complex", lambda y: y + 0j, TypeError, r"expected outputs as .* of complex numbers \(torch.complex"),
+    ("sparse", lambda y: y.detach().to_sparse(), TypeError, r"expected outputs as .*: call \.to_dense\(\)"),
+    (
+        "one number each",
+        lambda y: y[:, 0],
+        ValueError,
+        r"got \([14], 12\): a single output needs an axis of its own, forward=.* module\(x\)\[:, None\]",
+    ),
+    (
+        "pictures",
+        lambda y: y[:, :, None, None].expand(-1, -1, 3, 3),
+        ValueError,
+        r"got \([14], 12, 2, 3, 3\): outputs of an experience are one vector, .* module\(x\)\.flatten\(1\)",
+    ),
+    (
+        "experiences last",
+        lambda y: y.T,
+        ValueError,
+        r"got \([14], 2, 12\): experiences come first .*batch_first=True",
+    ),
+    ("one number", lambda y: y.sum(), ValueError, r"expected outputs of shape \(N, I, K\) .*, got \([14],\)"),
+    (
+        "none at all",
+        lambda y: y[:, :0],
+        ValueError,
+        r"at least one output, got outputs of shape \([14], 12, 0\)",
+    ),
+    ("nan", lambda y: y * float("nan"), ValueError, "expected finite .*, got .* nan or inf for parent 0"),
+]
+
+
+class Bent(nn.Module):
+    """A network whose outputs are made into something else."""
+
+    def __init__(self, bend: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.network, self.bend = module(), bend
+
+    def forward(self, x: Tensor) -> Any:
+        return self.bend(self.network(x))
+
+
+@pytest.mark.parametrize(("bend", "error", "message"), [o[1:] for o in OUTPUTS], ids=[o[0] for o in OUTPUTS])
+def test_outputs(bend: Callable[[Tensor], Any], error: type[Exception], message: str) -> None:
+    refuses(Bent(bend), error, message)
+
+
+@pytest.mark.parametrize(
+    "bend", [lambda y: y.argmax(-1, keepdim=True), lambda y: y > 0], ids=["integers", "booleans"]
+)
+def test_outputs_that_are_chosen(bend: Callable[[Tensor], Any]) -> None:
+    """They have no gradient; SM-R counts what changes."""
+    *gradient, search = operators(Bent(bend))
+    for op in gradient:
+        with pytest.raises(
+            TypeError, match=r"differentiable in params, .*an argmax, .*SMR works with any network"
+        ):
+            op(PARENTS, experiences=INPUTS)
+    _, info = search(PARENTS, experiences=INPUTS, generator=1, return_info=True)
+    assert set(info.status) <= {"jump", "saturated"}
+
+
+def test_outputs_of_numpy_functions() -> None:
+    for bend, message in (
+        (lambda y: y.astype(object), "expected outputs of a numeric dtype, got object"),
+        (lambda y: y + 1j, "expected outputs of real numbers, got complex"),
+        (lambda y: y[:, 0], "a single output needs an axis of its own"),
+    ):
+        network = NumpyNetwork(lambda w, x, bend=bend: bend(x @ w.reshape(3, 2)))
+        with pytest.raises(ValueError, match=message):
+            SMR(network, divergence=0.1)(np.ones((2, 6)), experiences=INPUTS.astype(float))
+
+
+# Networks that fail
+
+
+class Casts(nn.Module):
+    """Computes in half precision, with weights that are in single."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = module()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network(x.bfloat16())
+
+
+def test_a_cast_inside_forward_is_not_blamed_on_the_experiences() -> None:
+    message = (
+        r"expected a network that can take .*, got RuntimeError: .*dtype.*torch\.autocast inside forward"
+    )
+    refuses(Casts(), ValueError, message)
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (KeyError("speed"), "KeyError: 'speed'"),
+        (AttributeError("no layer"), "AttributeError: no layer"),
+        (ZeroDivisionError("division"), "ZeroDivisionError: division"),
+        (ValueError("bad value"), "ValueError: bad value"),
+        (NotImplementedError("not yet"), "NotImplementedError: not yet"),
+    ],
+)
+def test_a_failure_of_the_network_is_shown_as_it_is(error: Exception, shown: str) -> None:
+    def fail(y: Tensor) -> Tensor:
+        raise error
+
+    refuses(
+        Bent(fail),
+        ValueError,
+        rf"a network that can take genomes .* and experiences .*\(.*12, 3\).*, got {shown}",
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 8 GiB"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory"),
+        torch.OutOfMemoryError("CUDA out of memory"),
+    ],
+)
+def test_a_lack_of_memory_is_passed_on(error: Exception) -> None:
+    def fail(y: Tensor) -> Tensor:
+        raise error
+
+    for op in operators(Bent(fail)):
+        with pytest.raises(type(error), match=r"(Unable to|can't) allocate|out of memory") as raised:
+            op(PARENTS, experiences=INPUTS)
+        assert "expected" not in str(raised.value)
+
+
+# A forgotten per_parent
+
+
+class Pictures(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
+class Steps(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.GRU(3, 2, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x)[0]
+
+
+FORGOTTEN = [
+    (module, (4, 12, 3)),  # would be taken for sequences
+    (Pictures, (4, 12, 1, 4, 4)),  # fails
+    (lambda: nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 2)), (4, 12)),
+]
+
+
+@pytest.mark.parametrize(("make_one", "shape"), FORGOTTEN, ids=["vectors", "pictures", "tokens"])
+def test_a_forgotten_per_parent_is_named(make_one: Callable[[], nn.Module], shape: tuple[int, ...]) -> None:
+    sets = RNG.integers(0, 5, shape) if len(shape) == 2 else RNG.normal(size=shape)
+    for op in operators(make_one()):
+        parents = RNG.normal(size=(4, op.network.num_params))
+        with pytest.raises(
+            ValueError, match=r"got \(4, 12.*\), whose first axis is .* parents: pass per_parent=True"
+        ):
+            op(parents, experiences=sets, generator=1)
+        op(parents, experiences=sets, per_parent=True, generator=1)
+
+
+@pytest.mark.parametrize(
+    ("make_one", "shape"),
+    [(module, (4, 3)), (Pictures, (4, 1, 4, 4)), (Steps, (4, 12, 3)), (Steps, (4, 1, 3))],
+    ids=["vectors", "pictures", "sequences", "one step"],
+)
+def test_as_many_experiences_as_parents_may_be_shared(
+    make_one: Callable[[], nn.Module], shape: tuple[int, ...]
+) -> None:
+    for op in operators(make_one()):
+        parents = RNG.normal(size=(4, op.network.num_params))
+        op(parents, experiences=RNG.normal(size=shape), generator=1)
