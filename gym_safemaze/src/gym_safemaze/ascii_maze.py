@@ -20,14 +20,18 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gym_safemaze.maze_file import read_maze_file
+
 WALL, FREE, START, PATH, GOAL = "#.SxG"
 Square = tuple[int, int]
+
+#: The most squares of a drawing.
+MOST_SQUARES = 250_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,9 +95,19 @@ def load_maze(maze: str | os.PathLike[str] | Sequence[str]) -> AsciiMaze:
         return parse_maze(maze)
     if maze in bundled_mazes():
         return parse_maze((files("gym_safemaze") / "mazes" / "ascii" / f"{maze}.txt").read_text("utf-8"))
-    if not Path(maze).is_file():
-        raise ValueError(f"expected a maze file or one of {', '.join(bundled_mazes())}, got {maze!r}")
-    return parse_maze(Path(maze).read_text("utf-8"))
+    text = read_maze_file(maze, bundled_mazes())
+    check_drawing_file(maze, text)
+    return parse_maze(text)
+
+
+def check_drawing_file(path: str, text: str) -> None:
+    """Raise a ValueError, which shows nothing of it, if `text` has other characters than a drawing."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if set(line) - set(WALL + FREE + START + PATH + GOAL + " \t"):
+            raise ValueError(
+                f"expected a drawing of a maze in the characters {WALL} {FREE} {START} {PATH} {GOAL}, "
+                f"got others in line {number} of {path!r}"
+            )
 
 
 def parse_maze(text: str) -> AsciiMaze:
@@ -104,6 +118,7 @@ def parse_maze(text: str) -> AsciiMaze:
     """
     text = "\n".join(row.rstrip() for row in text.expandtabs().splitlines())
     rows = tuple(textwrap.dedent(text).strip("\n").split("\n"))
+    _check_size(rows)
     _check_characters(rows)
     drawing = np.array([list(row) for row in rows])
     walls = drawing == WALL
@@ -120,6 +135,14 @@ def parse_maze(text: str) -> AsciiMaze:
     for array in (walls, path, order, reachable):
         array.setflags(write=False)
     return AsciiMaze(rows, walls, path, order, reachable)
+
+
+def _check_size(rows: tuple[str, ...]) -> None:
+    columns = max(len(row) for row in rows)
+    if len(rows) * columns > MOST_SQUARES:
+        raise ValueError(
+            f"expected a maze of at most {MOST_SQUARES} squares, got {len(rows)} rows of {columns} columns"
+        )
 
 
 def _check_characters(rows: tuple[str, ...]) -> None:

@@ -1,19 +1,21 @@
 """The one way this package compiles a kernel.
 
 Every kernel is compiled by numba in float32 or integers, for one core, with C's rules for division, and kept
-in numba's cache so that only the first use after installation pays for compilation. numba refuses to import a
-cached function when it can write neither beside the package nor below the user's home (containers, clusters);
-such a process compiles in memory instead. A kernel and the kernels it calls belong in one file: the cache
-only notices changes of the file a kernel is written in.
+on disk (`code_cache.py`) so that only the first use after installation pays for compilation. A process that
+can write neither beside the package nor below the user's home (containers, clusters) compiles in memory
+instead. A kernel and the kernels it calls belong in one file: the cache only notices changes of the file a
+kernel is written in.
 
 Kernels assign elements, never slices: for a slice numba compiles the text of the error that its shape might
 raise, which takes longer than all the rest.
 """
 
 from collections.abc import Callable, Set
-from functools import partial
+from contextlib import suppress
 
 import numba
+
+from gym_safemaze.code_cache import CodeCache
 
 
 def kernel(function: Callable, fastmath: Set[str] = frozenset()) -> Callable:
@@ -27,8 +29,7 @@ def kernel(function: Callable, fastmath: Set[str] = frozenset()) -> Callable:
     Returns:
         The compiled function, called like the original.
     """
-    njit = partial(numba.njit, error_model="numpy", fastmath=set(fastmath))
-    try:
-        return njit(cache=True)(function)
-    except RuntimeError:  # no folder for the cache can be written
-        return njit()(function)
+    compiled = numba.njit(error_model="numpy", fastmath=set(fastmath))(function)
+    with suppress(RuntimeError):  # no folder for the cache can be written
+        compiled._cache = CodeCache(function)  # type: ignore[attr-defined]  # numba has no public place
+    return compiled

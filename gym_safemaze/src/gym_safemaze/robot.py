@@ -227,7 +227,9 @@ def run(
         lane.steps += count
         over[i] = lane.steps >= max_steps
         before = lane.fitness
-        lane.fitness = fitness[int(lane.position[0]), int(lane.position[1])]
+        column = min(max(int(lane.position[0]), 0), fitness.shape[0] - 1)
+        row = min(max(int(lane.position[1]), 0), fitness.shape[1] - 1)
+        lane.fitness = fitness[column, row]
         if final:
             rewards[i] = lane.fitness if over[i] else 0.0
         else:

@@ -1,17 +1,21 @@
 """Mazes made of straight walls, and how far it is to walk from each of their places to the goal."""
 
-from collections import deque
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_safemaze.ascii_maze import bundled_mazes, load_maze
+from gym_safemaze.ascii_maze import bundled_mazes, check_drawing_file, load_maze
+from gym_safemaze.checks import check_numbers
+from gym_safemaze.maze_file import read_maze_file
 
 #: Paths keep this far from walls. Walls so thickened give the distances published with the paper to within 6
 #: units.
@@ -21,6 +25,12 @@ CLEARANCE = 2.0
 SQUARE = 30.0
 OVERLAP = 0.01
 
+#: The most grid points, width times height, that a maze may cover.
+MOST_PLACES = 4_000_000
+
+
+_WALL_LINE = re.compile(r"^\s*wall(\s+[-+.\deE]+){4}\s*(#.*)?$", re.MULTILINE)
+
 
 @dataclass(frozen=True)
 class WallMaze:
@@ -28,7 +38,8 @@ class WallMaze:
 
     Args:
         walls: segments (W, 4), each x0 y0 x1 y1. Together they must enclose the start; coordinates are not
-            negative.
+            negative. They are kept rounded to float32, which the robot computes in, so that what is checked
+            is what it meets.
         start: where the robot starts, (x, y).
         goal: where it should go, (x, y).
         heading: where the robot looks at the start, in degrees from the x axis towards the y axis.
@@ -43,23 +54,18 @@ class WallMaze:
     heading: float = 0.0
 
     def __post_init__(self) -> None:
-        walls = _numbers("walls", self.walls, "(W, 4), one x0 y0 x1 y1 per wall")
+        walls = _finite("walls", self.walls, "(W, 4), one x0 y0 x1 y1 per wall")
         if walls.ndim != 2 or walls.shape[1] != 4 or len(walls) == 0:
             raise ValueError(f"expected walls of shape (W, 4), one x0 y0 x1 y1 per wall, got {walls.shape}")
-        for number, (x0, y0, x1, y1) in enumerate(walls.tolist()):
-            if min(x0, y0, x1, y1) < 0:
-                raise ValueError(
-                    f"expected wall coordinates of at least 0, got {(x0, y0, x1, y1)} in wall {number}"
-                )
-            if (x0, y0) == (x1, y1):
-                raise ValueError(f"expected walls with a length, got {(x0, y0, x1, y1)} in wall {number}")
-        object.__setattr__(self, "walls", tuple(tuple(wall) for wall in walls.tolist()))
+        _check_walls(walls)
+        rounded = walls.astype(np.float32).astype(np.float64)
+        object.__setattr__(self, "walls", tuple(tuple(wall) for wall in rounded.tolist()))
         for name in ("start", "goal"):
-            place = _numbers(name, getattr(self, name), "(2,), x and y")
+            place = _finite(name, getattr(self, name), "(2,), x and y")
             if place.shape != (2,):
                 raise ValueError(f"expected {name} of shape (2,), x and y, got {place.shape}")
             object.__setattr__(self, name, tuple(place.tolist()))
-        if not (isinstance(self.heading, int | float) and 0 <= self.heading <= 360):
+        if not (isinstance(self.heading, int | float | np.number) and 0 <= self.heading <= 360):
             raise ValueError(f"expected a heading in [0, 360] degrees, got {self.heading!r}")
 
     @classmethod
@@ -82,12 +88,13 @@ class WallMaze:
             return cls.parse((folder / f"{maze}.txt").read_text(encoding="utf-8"))
         if str(maze) in bundled_mazes():
             return cls.from_drawing(maze)
-        if not Path(maze).is_file():
-            raise ValueError(
-                f"expected a maze file or one of {[*known, *bundled_mazes()]}, got {str(maze)!r}"
-            )
-        text = Path(maze).read_text(encoding="utf-8")
-        return cls.parse(text) if "wall" in text else cls.from_drawing(text)
+        text = read_maze_file(maze, [*known, *bundled_mazes()])
+        if _WALL_LINE.search(text):
+            return cls.parse(text)
+        if "wall" in text:
+            raise ValueError(f"expected lines 'wall X0 Y0 X1 Y1' in the maze file {str(maze)!r}, got none")
+        check_drawing_file(str(maze), text)
+        return cls.from_drawing(text)
 
     @classmethod
     def from_drawing(cls, maze: str | Path | Sequence[str]) -> "WallMaze":
@@ -142,12 +149,16 @@ class WallMaze:
 def wall_distance(maze: WallMaze, x: Any, y: Any) -> NDArray[np.float64]:
     """Return the distance from the places (x, y), arrays of one shape, to the nearest wall."""
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    nearest = np.full(np.broadcast(x, y).shape, np.inf)
-    for x0, y0, x1, y1 in maze.walls:
-        dx, dy = x1 - x0, y1 - y0
-        along = np.clip(((x - x0) * dx + (y - y0) * dy) / (dx * dx + dy * dy), 0.0, 1.0)
-        nearest = np.minimum(nearest, np.hypot(x - x0 - along * dx, y - y0 - along * dy))
-    return nearest
+    return np.minimum.reduce([_segment_distance(wall, x, y) for wall in maze.walls])
+
+
+def _segment_distance(
+    wall: tuple[float, float, float, float], x: NDArray[Any], y: NDArray[Any]
+) -> NDArray[np.float64]:
+    x0, y0, x1, y1 = wall
+    dx, dy = x1 - x0, y1 - y0
+    along = np.clip(((x - x0) * dx + (y - y0) * dy) / (dx * dx + dy * dy), 0.0, 1.0)
+    return np.hypot(x - x0 - along * dx, y - y0 - along * dy)
 
 
 @lru_cache(maxsize=32)
@@ -167,26 +178,60 @@ def path_distance(maze: WallMaze) -> NDArray[np.float64]:
     Raises:
         ValueError: where paths lead from the goal out of the maze, or none leads to the start.
     """
-    width, height = maze.size
-    free = wall_distance(maze, *np.mgrid[0:width, 0:height]) >= CLEARANCE
-    goal = _grid_point("goal", maze.goal, free)
-    distance = np.full((width, height), np.inf)
-    distance[goal] = 0.0
-    queue = deque([goal])
-    while queue:
-        x, y = queue.popleft()
-        if x in (0, width - 1) or y in (0, height - 1):
-            raise ValueError(
-                f"the maze is not closed: a path leads from its goal {maze.goal} out at ({x}, {y})"
-            )
-        for place in ((x + 1, y), (x - 1, y), (x, y + 1), (x, y - 1)):
-            if free[place] and distance[place] == np.inf:
-                distance[place] = distance[x, y] + 1.0
-                queue.append(place)
+    free = _free_places(maze)
+    height = free.shape[1]
+    distance = np.full(free.shape, np.inf)
+    is_free, steps = free.ravel(), distance.ravel()  # views: from here on each place has one number
+    goal_x, goal_y = _grid_point("goal", maze.goal, free)
+    frontier = np.array([goal_x * height + goal_y])
+    for number in count():
+        steps[frontier] = number
+        _check_inside(frontier, free.shape, maze.goal)
+        around = np.concatenate([frontier + height, frontier - height, frontier + 1, frontier - 1])
+        frontier = np.unique(around[is_free[around] & np.isinf(steps[around])])
+        if len(frontier) == 0:
+            break
     if distance[_grid_point("start", maze.start, free)] == np.inf:
         raise ValueError(f"no path leads from the start {maze.start} to the goal {maze.goal}")
     distance.flags.writeable = False
     return distance
+
+
+def _check_inside(places: NDArray[np.int64], shape: tuple[int, ...], goal: Sequence[float]) -> None:
+    """Raise a ValueError if one of the numbered places of the grid is on its border."""
+    x, y = np.divmod(places, shape[1])
+    leaves = (x == 0) | (x == shape[0] - 1) | (y == 0) | (y == shape[1] - 1)
+    if leaves.any():
+        place = int(x[leaves][0]), int(y[leaves][0])
+        raise ValueError(f"the maze is not closed: a path leads from its goal {goal} out at {place}")
+
+
+def _free_places(maze: WallMaze) -> NDArray[np.bool_]:
+    """Return which grid points (width, height) keep `CLEARANCE` from all walls.
+
+    Each wall is compared with the points near it only.
+    """
+    free = np.ones(maze.size, dtype=np.bool_)
+    for wall in maze.walls:
+        x, y = _places_along(wall)
+        inside = (x >= 0) & (x < free.shape[0]) & (y >= 0) & (y < free.shape[1])
+        x, y = x[inside], y[inside]
+        free[x, y] &= _segment_distance(wall, x, y) >= CLEARANCE
+    return free
+
+
+def _places_along(wall: tuple[float, float, float, float]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return x and y of grid points among which are all that are closer to a wall than `CLEARANCE`."""
+    start, end = np.reshape(wall, (2, 2))
+    main = int(np.abs(end - start).argmax())  # the axis along which the wall is longer
+    if start[main] > end[main]:
+        start, end = end, start
+    margin = math.ceil(CLEARANCE * math.sqrt(2)) + 1
+    forward = np.arange(math.floor(start[main]) - margin, math.ceil(end[main]) + margin + 1)
+    middle = np.interp(forward, [start[main], end[main]], [start[1 - main], end[1 - main]])
+    sideways = np.rint(middle).astype(np.int64)[:, np.newaxis] + np.arange(-margin, margin + 1)
+    places = np.broadcast_to(forward[:, np.newaxis], sideways.shape).ravel(), sideways.ravel()
+    return (places[0], places[1]) if main == 0 else (places[1], places[0])
 
 
 def shortest_path(maze: WallMaze, place: Sequence[float]) -> NDArray[np.int64]:
@@ -231,11 +276,29 @@ def _edges(inside: NDArray[np.bool_]) -> list[tuple[float, float, float]]:
     return edges
 
 
-def _numbers(name: str, values: Any, shape: str) -> NDArray[np.float64]:
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"expected {name} of shape {shape}, got {values!r}") from None
+def _check_walls(walls: NDArray[np.float64]) -> None:
+    """Raise a ValueError for too large a maze, and for the first wall that a robot could not meet."""
+    for number, (x0, y0, x1, y1) in enumerate(walls.tolist()):
+        if min(x0, y0, x1, y1) < 0:
+            raise ValueError(
+                f"expected wall coordinates of at least 0, got {(x0, y0, x1, y1)} in wall {number}"
+            )
+    right, bottom = walls.reshape(-1, 2).max(axis=0).tolist()
+    if (right + 2) * (bottom + 2) > MOST_PLACES:
+        raise ValueError(
+            f"expected at most {MOST_PLACES} grid points, got walls as far as ({right:g}, {bottom:g})"
+        )
+    x0, y0, x1, y1 = walls.astype(np.float32).T
+    vanishing = np.flatnonzero((x1 - x0) ** 2 + (y1 - y0) ** 2 == 0)
+    if len(vanishing):
+        number = vanishing[0]
+        raise ValueError(
+            f"expected walls with a length in float32, got {tuple(walls[number].tolist())} in wall {number}"
+        )
+
+
+def _finite(name: str, values: Any, shape: str) -> NDArray[np.float64]:
+    array = check_numbers(name, values, f"of shape {shape}")
     if not np.isfinite(array).all():
         raise ValueError(f"expected finite numbers in {name}, got {values!r}")
     return array

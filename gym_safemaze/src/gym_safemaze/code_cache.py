@@ -1,0 +1,91 @@
+"""The compiled code that numba keeps on disk, which must never be the reason that nothing runs.
+
+numba's own cache raises when the disk is full, stops with an unnamed error at a file that was cut off, and
+runs the machine code of a damaged one. This one keeps a checksum, names what it cannot use, and goes on
+compiling.
+
+It derives from numba's classes. Apart from their public methods it uses `_cache_file` and `_impl`, in one
+place.
+"""
+
+import hashlib
+import pickle
+import warnings
+from typing import Any
+
+from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.serialize import dumps
+
+
+class CheckedFile(IndexDataCacheFile):
+    """The index and data files of one kernel, each entry with its checksum."""
+
+    def save(self, key: Any, data: Any) -> None:
+        """Keep one compiled form of the kernel, in place of a damaged one."""
+        content = dumps(data)
+        entry = _checksum(key, content), content
+        try:
+            super().save(key, entry)
+        except OSError:
+            raise
+        except Exception:  # the index is damaged
+            self.flush()
+            super().save(key, entry)
+
+    def load(self, key: Any) -> Any:
+        """Return a compiled form that was kept, or None.
+
+        Raises:
+            Exception: of whatever kind a damaged file leads to.
+        """
+        entry = super().load(key)
+        if entry is None:
+            return None
+        checksum, content = entry
+        if checksum != _checksum(key, content):
+            raise ValueError("its checksum is wrong")
+        return pickle.loads(content)
+
+
+class CodeCache(FunctionCache):
+    """The compiled forms of one kernel; where they cannot be read or written the kernel is compiled anew.
+
+    Args:
+        function: the kernel, not compiled.
+
+    Raises:
+        RuntimeError: where no folder can be written, neither beside the package nor below the user's home.
+    """
+
+    def __init__(self, function: Any) -> None:
+        super().__init__(function)
+        self.files = f"{self._impl.filename_base}.checked"
+        self._cache_file = CheckedFile(self.cache_path, self.files, self._impl.locator.get_source_stamp())
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return the compiled form for one signature, or None if it has to be compiled."""
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception as error:
+            self._warn("cannot be used", error)
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep the compiled form for one signature."""
+        try:
+            super().save_overload(sig, data)
+        except Exception as error:
+            self._warn("cannot be written", error)
+            self.disable()
+
+    def _warn(self, problem: str, error: Exception) -> None:
+        warnings.warn(
+            f"the compiled code in {self.cache_path}/{self.files}.* {problem} "
+            f"({error or type(error).__name__}): compiling it for this process",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+
+
+def _checksum(key: Any, content: bytes) -> bytes:
+    return hashlib.sha256(repr(key).encode() + content).digest()

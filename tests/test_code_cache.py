@@ -1,0 +1,82 @@
+"""Compiled code on disk: a full disk and damaged files cost time, never the run."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+# Each "start" imports the kernel again, as a new process does.
+PROGRAM = """
+import importlib.util, pathlib, resource, sys, warnings
+
+def start(folder):
+    spec = importlib.util.spec_from_file_location("kernels", folder / "kernels.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert module.add(3, 4) == 7 and module.add(0.5, 0.25) == 0.75
+    hits = sum(module.add.stats.cache_hits.values())
+    return hits, [str(warning.message) for warning in caught]
+
+folder = pathlib.Path(sys.argv[1])
+(folder / "kernels.py").write_text('''
+from gym_safemaze.jit import kernel
+
+@kernel
+def add(a, b):
+    return a + b
+''')
+"""
+
+DAMAGE = """
+import random
+assert start(folder) == (0, [])
+assert start(folder) == (2, [])
+whole = {file: file.read_bytes() for file in sorted(folder.glob("__pycache__/*.nb?"))}
+assert [file.suffix for file in whole] == [".nbc", ".nbc", ".nbi"]
+random.seed(0)
+for damaged, content in whole.items():
+    cuts = [0, 1, len(content) // 2, len(content) - 1]
+    for number, at in enumerate(cuts + random.sample(range(len(content)), 8)):
+        flipped = bytes([content[at] ^ 1 << random.randrange(8)]) + content[at + 1 :]
+        for file, intact in whole.items():
+            file.write_bytes(intact)
+        damaged.write_bytes(content[:at] + (b"" if number < len(cuts) else flipped))
+        hits, messages = start(folder)
+        assert all("kernels.add-" in message and "cannot be used" in message for message in messages)
+        if damaged.suffix == ".nbc":  # one of two forms is compiled again, and the other is not
+            assert hits == 1 and len(messages) == 1, (damaged, number, hits, messages)
+        assert start(folder) == (2, []), "written anew"
+"""
+
+FULL_DISK = """
+resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
+for _ in range(2):
+    hits, messages = start(folder)
+    assert hits == 0 and len(messages) == 1, messages
+    assert "kernels.add-" in messages[0] and "File too large" in messages[0], messages
+"""
+
+BOTH = """
+assert start(folder) == (0, [])
+[index] = folder.glob("__pycache__/*.nbi")
+index.write_bytes(b"damaged")
+resource.setrlimit(resource.RLIMIT_FSIZE, (3, 3))
+hits, messages = start(folder)
+assert hits == 0 and "cannot be used" in messages[0], messages
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs limits on file sizes")
+@pytest.mark.parametrize("case", [DAMAGE, FULL_DISK, BOTH], ids=["damage", "full disk", "both"])
+def test_compiled_code_that_cannot_be_used_is_compiled_again(case, tmp_path):
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("NUMBA")}
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", PROGRAM + case, str(tmp_path)],
+        env=kept | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        text=True,
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr
