@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from evolution.networks.conv_lstm import CompiledConvLSTM, ConvLSTM, first_person_network, topdown_network
+from evolution.networks.film import Film, film
 from safe_mutation import SMGSO, FlatNetwork, SMGAbs, SMGSum, sensitivity
 
 GENERATOR = np.random.default_rng(0)
@@ -95,13 +96,34 @@ def test_decisions_are_the_outputs_of_the_sequence_seen():
     np.testing.assert_array_equal(decisions, network(torch.from_numpy(genomes), pictures)[:, 0])
 
 
-def test_a_picture_met_before_costs_no_convolution():
+def test_a_policy_keeps_what_it_has_seen_as_a_film_without_repetitions():
     network = CompiledConvLSTM(1)
-    decide = network.policy(network.initial_genomes(1, GENERATOR))
-    pictures = pictures_of(1, steps=30, distinct=4)[0, 0].numpy()
-    for picture in pictures:
-        decide(picture[None])
-    assert len(decide.met[0]) == 4 == len(np.unique(pictures, axis=0))
+    genomes = network.initial_genomes(2, GENERATOR)
+    decide = network.policy(genomes)
+    pictures = pictures_of(2, steps=30, distinct=4)[:, 0].numpy()
+    for step in range(30):
+        decide(pictures[:, step])
+    for n in range(2):
+        for steps in (30, 2):
+            film = decide.film(n, steps)
+            assert len(film.pictures) == len(np.unique(pictures[n, :steps], axis=0))
+            np.testing.assert_array_equal(film.pictures[film.order], pictures[n, :steps])
+
+
+def test_a_film_gives_what_its_pictures_give():
+    network = CompiledConvLSTM(1)
+    genomes = torch.from_numpy(network.initial_genomes(2, GENERATOR))
+    pictures = torch.from_numpy(GENERATOR.integers(0, 256, (2, 1, 5, 64, 64)).astype(np.uint8))
+    order = torch.tensor([[[3, 1, 1, 3, 4, 1]], [[0, 0, 2, 0, 1, 0]]])
+    shown = torch.stack([pictures[n, :, order[n, 0]] for n in range(2)])
+    results = []
+    for inputs in (Film(pictures, order), shown):
+        leaf = genomes.clone().requires_grad_()
+        outputs = network(leaf, inputs)
+        results.append((outputs, *torch.autograd.grad(outputs.square().sum(), leaf)))
+    for ours, expected in zip(*results, strict=True):
+        torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-6)
+    assert (film(shown.numpy()).order == [[[0, 1, 1, 0, 4, 1]], [[0, 0, 2, 0, 4, 0]]]).all()
 
 
 def test_a_broken_network_does_not_disturb_the_others():
@@ -147,9 +169,20 @@ def split_points(module):
     ("params", "pictures", "error", "message"),
     [
         ((2, 100), (1, 3, 64, 64), ValueError, r"expected genomes of shape .*got \(2, 100\)"),
-        ((2, -1), (1, 3, 32, 64), ValueError, r"expected pictures of shape .*got \(1, 3, 32, 64\)"),
-        ((2, -1), (3, 1, 3, 64, 64), ValueError, r"expected pictures of shape .*got \(3, 1, 3, 64, 64\)"),
-        ((2, -1), (1, 0, 64, 64), ValueError, r"expected pictures of shape .*got \(1, 0, 64, 64\)"),
+        (
+            (2, -1),
+            (1, 3, 32, 64),
+            ValueError,
+            r"expected pictures of shape .*got \(1, 3, 32, 64\)",
+        ),
+        ((2, -1), (3, 1, 3, 64, 64), ValueError, "expected pictures for 2 genomes, got them for 3"),
+        ((2, -1), (64, 64), ValueError, r"expected pictures of shape .*got \(64, 64\)"),
+        (
+            (2, -1),
+            (1, 0, 64, 64),
+            ValueError,
+            r"expected pictures of shape .*got \(1, 0, 64, 64\)",
+        ),
     ],
 )
 def test_refuses_other_shapes(params, pictures, error, message):

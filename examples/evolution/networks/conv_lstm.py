@@ -16,6 +16,7 @@ from evolution.networks import lstm_head, picture_features
 from evolution.networks.conv_lstm_gradients import Outputs
 from evolution.networks.conv_lstm_policy import ConvLSTMPolicy
 from evolution.networks.feed_forward import uniform, xavier_normal
+from evolution.networks.film import Film, film
 
 PICTURE = (picture_features.PICTURE, picture_features.PICTURE)
 
@@ -67,12 +68,13 @@ class CompiledConvLSTM:
     def __repr__(self) -> str:
         return f"CompiledConvLSTM(depth={self.depth})"
 
-    def __call__(self, params: Tensor, pictures: Tensor) -> Tensor:
+    def __call__(self, params: Tensor, inputs: Tensor | Film) -> Tensor:
         """Compute the outputs at every time step.
 
         Args:
             params: Genomes (N, P), or one genome (P,).
-            pictures: Sequences (N, I, T, 64, 64), uint8, or (I, T, 64, 64) that all genomes see.
+            inputs: Sequences of pictures (N, I, T, 64, 64), uint8, or a film: pictures (N, I, D, 64, 64) in
+                the order (N, I, T). Without the N all genomes see the same.
 
         Returns:
             Outputs (N, I, T, 5), or (I, T, 5) of one genome.
@@ -84,18 +86,22 @@ class CompiledConvLSTM:
         if params.ndim not in (1, 2) or params.shape[-1] != self.num_params:
             p = self.num_params
             raise ValueError(f"expected genomes of shape ({p},) or (N, {p}), got {tuple(params.shape)}")
+        pictures, order = inputs if isinstance(inputs, tuple) else _film(inputs)
         if pictures.dtype != torch.uint8:
             raise TypeError(f"expected pictures of dtype uint8, got {pictures.dtype}")
-        single = params.ndim == 1
-        genomes = params[None] if single else params
-        expanded = pictures if pictures.ndim == 5 else pictures.expand(len(genomes), *pictures.shape)
-        if expanded.shape[3:] != PICTURE or len(expanded) != len(genomes) or 0 in expanded.shape:
+        shape, seen = tuple(pictures.shape), tuple(order.shape)
+        if shape[-2:] != PICTURE or shape[:-3] != seen[:-1] or len(seen) not in (2, 3):
             raise ValueError(
-                f"expected pictures of shape (I, T, 64, 64) or ({len(genomes)}, I, T, 64, 64), "
-                f"got {tuple(pictures.shape)}"
+                "expected pictures of shape (N, I, T, 64, 64), or pictures (N, I, D, 64, 64) in the order "
+                f"(N, I, T), got {shape} in the order {seen}"
             )
-        outputs = Outputs.apply(genomes, expanded, self.depth)
-        return outputs[0] if single else outputs
+        genomes = params if params.ndim == 2 else params[None]
+        if len(seen) == 2:
+            pictures, order = (values.expand(len(genomes), *values.shape) for values in (pictures, order))
+        if len(order) != len(genomes):
+            raise ValueError(f"expected pictures for {len(genomes)} genomes, got them for {len(order)}")
+        outputs = Outputs.apply(genomes, pictures, order, self.depth)
+        return outputs if params.ndim == 2 else outputs[0]
 
     def policy(self, genomes: np.ndarray) -> ConvLSTMPolicy:
         """Let genomes (N, P) look at one picture each, step after step, and decide; without gradients."""
@@ -117,6 +123,12 @@ class CompiledConvLSTM:
         parts.append(xavier_normal(generator, number, hidden, outputs, hidden * outputs))
         parts.append(uniform(generator, number, 1 / math.sqrt(hidden), outputs))
         return np.concatenate(parts, axis=1)
+
+
+def _film(pictures: Tensor) -> Film:
+    if pictures.ndim < 4 or 0 in pictures.shape:
+        raise ValueError(f"expected pictures of shape (N, I, T, 64, 64), got {tuple(pictures.shape)}")
+    return Film(pictures, torch.from_numpy(film(pictures.numpy()).order))
 
 
 def topdown_network() -> CompiledConvLSTM:

@@ -14,29 +14,22 @@ from evolution.networks import lstm_head
 from evolution.networks.picture_features import PicturePass
 
 
-def distinct(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Each distinct one (D, 64, 64) of pictures (T, 64, 64), and which of them is seen at each step (T,)."""
-    numbers: dict[bytes, int] = {}
-    order = np.array([numbers.setdefault(picture.tobytes(), len(numbers)) for picture in pictures])
-    first = np.searchsorted(np.maximum.accumulate(order), np.arange(len(numbers)))
-    return np.ascontiguousarray(pictures[first]), order
-
-
 class Pass:
-    """One genome's way through one sequence of pictures, kept for its derivatives.
+    """One genome's way through one film, kept for its derivatives.
 
     Args:
         genome: (P,) float32.
         depth: See ``ConvLSTM``.
-        pictures: (T, 64, 64) uint8.
+        pictures: (D, 64, 64) uint8.
+        order: (T,).
 
     Attributes:
         outputs: (T, 5).
     """
 
-    def __init__(self, genome: np.ndarray, depth: int, pictures: np.ndarray) -> None:
-        once, self.order = distinct(pictures)
-        self.convolutions = PicturePass(genome, depth, once)
+    def __init__(self, genome: np.ndarray, depth: int, pictures: np.ndarray, order: np.ndarray) -> None:
+        used, self.order = np.unique(order, return_inverse=True)
+        self.convolutions = PicturePass(genome, depth, np.ascontiguousarray(pictures[used]))
         packed = lstm_head.pack(genome[None, -lstm_head.WEIGHTS :])[0]
         self.head = lstm_head.HeadPass(packed, self.convolutions.features[self.order])
         self.outputs = self.head.outputs
@@ -56,23 +49,24 @@ class Pass:
 
 
 class Outputs(Function):
-    """Outputs (N, I, T, 5) of genomes (N, P) for pictures (N, I, T, 64, 64), uint8, as autograd takes them.
+    """Outputs (N, I, T, 5) of genomes (N, P), pictures (N, I, D, 64, 64) and order (N, I, T) for autograd.
 
     There is one backward derivative (J'u) and one forward (J v).
     """
 
     @staticmethod
-    def forward(ctx: Any, params: Tensor, pictures: Tensor, depth: int) -> Tensor:
+    def forward(ctx: Any, params: Tensor, pictures: Tensor, order: Tensor, depth: int) -> Tensor:
         """Compute the outputs, keeping what the derivatives need."""
+        films = zip(_array(params), pictures.numpy(), order.numpy(), strict=True)
         ctx.passes = [
-            [Pass(genome, depth, sequence) for sequence in sequences]
-            for genome, sequences in zip(_array(params), pictures.numpy(), strict=True)
+            [Pass(genome, depth, *film) for film in zip(*of_genome, strict=True)]
+            for genome, *of_genome in films
         ]
         return _stack([[one.outputs for one in row] for row in ctx.passes], params)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, cotangents: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, cotangents: Tensor) -> tuple[Tensor | None, ...]:
         """J'u (N, P) of cotangents u (N, I, T, 5)."""
         found = []
         for row, of_outputs in zip(ctx.passes, _array(cotangents), strict=True):
@@ -80,7 +74,7 @@ class Outputs(Function):
             for one, of_sequence in zip(row, of_outputs, strict=True):
                 one.add_gradients(of_sequence, gradient)
             found.append(gradient)
-        return _stack(found, cotangents), None, None
+        return _stack(found, cotangents), None, None, None
 
     @staticmethod
     def jvp(ctx: Any, direction: Tensor, *unused: None) -> Tensor:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from evolution.networks.film import Film
 from evolution.networks.lstm_head import HIDDEN, OUTPUTS, WEIGHTS, pack, step_all
-from evolution.networks.picture_features import CHANNELS, SMALL_MAPS, compute_features, new_maps
+from evolution.networks.picture_features import CHANNELS, PICTURE, SMALL_MAPS, compute_features, new_maps
 
 
 class ConvLSTMPolicy:
     """``ConvLSTM`` networks, one per genome, with their memories: their LSTM states, and the pictures met.
 
-    Features depend on genome and picture only, and mazes look alike in many places: a picture that a
-    network has met before costs no convolution.
+    Features depend on genome and picture only: a picture that a network has met before costs no convolution.
 
     Args:
         genomes: (N, P) float32.
@@ -22,26 +22,36 @@ class ConvLSTMPolicy:
     def __init__(self, genomes: np.ndarray, depth: int) -> None:
         number = len(genomes)
         self.genomes = np.ascontiguousarray(genomes, dtype=np.float32)
-        self.head = pack(self.genomes[:, -WEIGHTS:])
-        self.states = np.zeros((number, 4, HIDDEN), np.float32)
-        self.met: list[dict[bytes, np.ndarray]] = [{} for _ in range(number)]
-        self._features = np.empty((number, CHANNELS), np.float32)
+        self._head = pack(self.genomes[:, -WEIGHTS:])
+        self._states = np.zeros((number, 4, HIDDEN), np.float32)
+        self._met: list[dict[bytes, int]] = [{} for _ in range(number)]  # pictures and their numbers
+        self._features: list[list[np.ndarray]] = [[] for _ in range(number)]  # of the pictures by number
+        self._order: list[np.ndarray] = []
         self._planes, self._large, self._small = new_maps(1, depth)
         self._sums = np.zeros(SMALL_MAPS, np.float32)
 
     def __call__(self, pictures: np.ndarray) -> np.ndarray:
         """Map one picture of each network (N, 64, 64), uint8, to outputs (N, 5), float32."""
-        for n, (picture, met) in enumerate(zip(pictures, self.met, strict=True)):
-            name = picture.tobytes()
-            if name not in met:
-                met[name] = self._look(self.genomes[n], picture)
-            self._features[n] = met[name]
+        numbers = [self._number(n, picture) for n, picture in enumerate(pictures)]
+        features = np.stack([known[number] for known, number in zip(self._features, numbers, strict=True)])
         outputs = np.empty((len(pictures), OUTPUTS), np.float32)
-        step_all(self.head, self._features, self.states, outputs)
+        step_all(self._head, features, self._states, outputs)
+        self._order.append(np.array(numbers))
         return outputs
 
-    def _look(self, genome: np.ndarray, picture: np.ndarray) -> np.ndarray:
-        features = np.empty(CHANNELS, np.float32)
-        maps = self._planes[0], self._large[0], self._small[0]
-        compute_features(genome, picture, *maps, self._sums, features)
-        return features
+    def film(self, n: int, steps: int) -> Film:
+        """What network n has seen in its first steps."""
+        order = np.array([numbers[n] for numbers in self._order[:steps]])
+        seen = b"".join(list(self._met[n])[: order.max() + 1])
+        return Film(np.frombuffer(seen, np.uint8).reshape(-1, PICTURE, PICTURE), order)
+
+    def _number(self, n: int, picture: np.ndarray) -> int:
+        """The number of a picture among those that network n has met, after a look at it if it is new."""
+        met = self._met[n]
+        number = met.setdefault(picture.tobytes(), len(met))
+        if number == len(self._features[n]):
+            features = np.empty(CHANNELS, np.float32)
+            maps = self._planes[0], self._large[0], self._small[0]
+            compute_features(self.genomes[n], picture, *maps, self._sums, features)
+            self._features[n].append(features)
+        return number
