@@ -102,11 +102,13 @@ def test_sensitivities_are_those_of_every_single_experience(case: Case, chunk_si
     sums = sensitivity.summed(*call, chunk_size=chunk_size)
     means = sensitivity.absolute(*call, chunk_size=chunk_size)
     roots = sensitivity.root_mean_square(*call, chunk_size=chunk_size)
+    squares = sensitivity.root_mean_square(*call, chunk_size=chunk_size)
     curved = sensitivity.second_order(*call, case.direction, chunk_size=chunk_size)
     for n, jacobian in enumerate(case.jacobians):
         assert_close(sums[n], jacobian.sum(0).square().sum(0).sqrt())
         assert_close(means[n], jacobian.abs().mean(0).square().sum(0).sqrt())
         assert_close(roots[n], jacobian.square().mean(0).sum(0).sqrt())
+        assert_close(squares[n], jacobian.square().mean(0).sum(0).sqrt())
         rows = jacobian.flatten(0, 1)
         assert_close(curved[n].square(), (2 / len(jacobian) * rows.T @ (rows @ case.direction[n])).abs())
 
