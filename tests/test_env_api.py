@@ -4,7 +4,6 @@ A new environment is tested by being registered.
 """
 
 import copy
-import hashlib
 import inspect
 import pickle
 import warnings
@@ -15,31 +14,11 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
-import gym_safemaze  # noqa: F401
+from every_environment import IDS, assert_same, digest, rollout
 
-IDS = sorted(name for name in gym.registry if name.startswith("safemaze/"))
 MODES = [mode.value for mode in AutoresetMode]
 
 pytestmark = pytest.mark.parametrize("env_id", IDS)
-
-
-@pytest.fixture(autouse=True)
-def no_screen(monkeypatch):
-    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
-
-
-def assert_same(ours, theirs, where="") -> None:
-    """Compare observations, infos and whatever they contain, bit for bit."""
-    if isinstance(theirs, dict):
-        assert set(ours) == set(theirs), where
-        for key, value in theirs.items():
-            assert_same(ours[key], value, f"{where}[{key!r}]")
-    elif isinstance(theirs, np.ndarray) and theirs.dtype == object:
-        for number, value in enumerate(theirs):
-            assert_same(ours[number], value, f"{where}[{number}]")
-    else:
-        np.testing.assert_array_equal(ours, theirs, err_msg=where)
-        assert np.asarray(ours).dtype.kind == np.asarray(theirs).dtype.kind, where
 
 
 def where_marked(info: dict) -> dict:
@@ -54,21 +33,6 @@ def where_marked(info: dict) -> dict:
             mask = info[f"_{key}"].reshape(-1, *[1] * (values.ndim - 1))
             marked[key] = np.where(mask, values, np.zeros_like(values))
     return marked
-
-
-def rollout(env: gym.Env, seed: int, steps: int = 60) -> list:
-    """Everything an environment returns under random actions, over the ends of episodes."""
-    env.action_space.seed(seed)
-    seen = [env.reset(seed=seed)]
-    for _ in range(steps):
-        seen.append(env.step(env.action_space.sample()))
-        if seen[-1][2] or seen[-1][3]:
-            seen.append(env.reset())
-    return seen
-
-
-def digest(values) -> str:
-    return hashlib.sha256(pickle.dumps(values, protocol=4)).hexdigest()
 
 
 def test_gymnasium_check_env_has_nothing_to_say(env_id):
@@ -205,22 +169,32 @@ def test_make_with_the_module_prefix(env_id):
     assert gym.make(f"gym_safemaze:{env_id}").spec.id == env_id
 
 
-def test_pictures_are_readable_and_show_changes(env_id):
+def test_pictures_are_readable_and_show_the_episode_and_nothing_else(env_id):
     env = gym.make(env_id, render_mode="rgb_array")
+    envs = gym.make_vec(env_id, num_envs=2, render_mode="rgb_array", autoreset_mode="Disabled")
     env.action_space.seed(0)
-    env.reset(seed=0)
-    first = env.render()
+    actions = [env.action_space.sample() for _ in range(4)]
+
+    def drawn() -> list[np.ndarray]:
+        env.reset(seed=1)
+        seen = [env.render()]
+        for action in actions:
+            env.step(action)
+            seen += [env.render(), env.render()]
+        return [seen[0], *seen[2::2]] if np.array_equal(seen[1::2], seen[2::2]) else []
+
+    once = drawn()
+    assert once, "drawing twice gives the same picture"
+    np.testing.assert_array_equal(drawn(), once)  # and leaves no trace in the next episode
+    first = once[0]
     assert first.dtype == np.uint8 and first.ndim == 3 and first.shape[2] == 3
     assert max(first.shape[:2]) >= 200
-    pictures = []
-    for _ in range(4):
-        env.step(env.action_space.sample())
-        pictures.append(env.render())
-    assert all(picture.shape == first.shape for picture in pictures)
-    assert any((picture != first).any() for picture in pictures)
-    envs = gym.make_vec(env_id, num_envs=2, render_mode="rgb_array")
+    assert len({picture.tobytes() for picture in once}) >= 3
     envs.reset(seed=0)
-    assert [picture.shape for picture in envs.render()] == [first.shape] * 2
+    for picture, action in zip(once, [*actions, None], strict=True):
+        np.testing.assert_array_equal(envs.render()[1], picture)
+        if action is not None:
+            envs.step(np.stack([action, action]))
     env.close()
     env.close()
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from every_environment import IDS, assert_same
 from gym_safemaze import robot
 from gym_safemaze.ascii_maze import load_maze
 from gym_safemaze.wall_maze import WallMaze, path_distance, wall_distance
-from test_env_api import IDS, assert_same
 
 HARD_MAZE, PARITY = "safemaze/BreadcrumbHardMaze-v0", "safemaze/RecurrentParity-v0"
 ROOM = [(5, 5, 105, 5), (105, 5, 105, 85), (105, 85, 5, 85), (5, 85, 5, 5)]

@@ -9,7 +9,7 @@ from pathlib import Path
 import gymnasium as gym
 
 import gym_safemaze
-from test_env_api import IDS, digest, rollout
+from every_environment import IDS, digest, rollout
 
 
 def run(code: str, *options: str, **environment: str) -> str:
@@ -29,7 +29,7 @@ def run(code: str, *options: str, **environment: str) -> str:
 def test_same_seed_gives_the_same_rollout_in_another_process():
     code = """
 import gymnasium as gym
-from test_env_api import IDS, digest, rollout
+from every_environment import IDS, digest, rollout
 print(*[digest(rollout(gym.make(env_id), seed=11)) for env_id in IDS])
 """
     here = [digest(rollout(gym.make(env_id), seed=11)) for env_id in IDS]

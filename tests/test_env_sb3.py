@@ -7,8 +7,8 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
+from every_environment import IDS
 from gym_safemaze.sb3 import SB3VecEnv
-from test_env_api import IDS
 
 
 @pytest.mark.parametrize("env_id", IDS)

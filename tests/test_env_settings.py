@@ -7,9 +7,9 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from every_environment import IDS
 from gym_safemaze.lane_vector_env import LaneVectorEnv
 from gym_safemaze.lanes import LaneEnv
-from test_env_api import IDS
 
 OWN = {LaneEnv: {"render_mode"}, LaneVectorEnv: {"num_envs", "autoreset_mode", "render_mode"}}
 

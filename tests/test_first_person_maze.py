@@ -9,6 +9,7 @@ from PIL import Image
 
 import gym_safemaze  # noqa: F401
 from gym_safemaze.ascii_maze import load_maze
+from gym_safemaze.drawing import TRAJECTORY
 from gym_safemaze.raycaster import draw_views
 from gym_safemaze.walker import BACKWARD, FORWARD, LEFT, RIGHT, STAY
 from watch_first_person import drive, main
@@ -231,17 +232,38 @@ def test_rendering_shows_the_view_beside_the_map():
     zoom = len(whole) // 64
     shown = whole[(len(whole) - 64 * zoom) // 2 :][: 64 * zoom, : 64 * zoom]
     assert np.array_equal(shown[::zoom, ::zoom, :1], picture)
-    on_map = whole[:, 64 * zoom :].astype(int)
-    env.step(FORWARD)
-    assert (np.abs(env.render()[:, 64 * zoom :] - on_map).sum(axis=2) > 100).sum() > 50
+    chart = whole[:, 64 * zoom :].astype(int)
+    square = chart.shape[1] / 15.8  # the map has a margin of 0.4 squares around its 15 columns
+    for _ in range(3):
+        _, _, _, _, info = env.step(FORWARD)
+    changed = np.argwhere(np.abs(env.render()[:, 64 * zoom :] - chart).sum(axis=2) > 100)
+    assert len(changed) > 50
+    x, y = info["behavior"]
+    rows, columns = changed.T / square - 0.4
+    assert rows.min() > y - 0.5 and rows.max() < y + 0.5, "on the row walked"
+    assert columns.min() > 1 and x < columns.max() < x + 1.5, "from the start to the nose"
 
 
 def test_a_long_episode_draws_its_latest_positions():
-    env = make(maze=ROOM, frame_skip=1, max_steps=3000, render_mode="rgb_array")
-    env.reset()
-    for step in range(2500):
+    """As many as are kept: what was walked long ago, in another corner, is drawn no more."""
+    env = make(maze=ROOM, frame_skip=1, max_steps=9000, render_mode="rgb_array")
+    _, info = env.reset()
+    start = info["behavior"].copy()
+
+    def drawn_near_start() -> int:
+        chart = env.render()
+        chart = chart[:, len(chart) // 64 * 64 :]
+        square = len(chart) / (len(ROOM) + 0.8)
+        column, row = ((start + 0.4) * square).astype(int)
+        near = chart[row - 3 : row + 4, column - 3 : column + 4]
+        return int((near == TRAJECTORY).all(axis=2).sum())
+
+    for action in [LEFT] * 16 + [FORWARD] * 12:
+        env.step(action)
+    assert drawn_near_start() > 0
+    for step in range(1100):
         env.step((FORWARD, BACKWARD)[step % 2])
-    assert env.render().shape[2] == 3
+    assert drawn_near_start() == 0
 
 
 def test_position_and_heading_options_last_for_one_episode():
