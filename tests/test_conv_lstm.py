@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from evolution.networks.conv_lstm import CompiledConvLSTM, ConvLSTM, first_person_network, topdown_network
-from evolution.networks.film import Film, film
+from evolution.networks.film import film
 from safe_mutation import SMGSO, FlatNetwork, SMGAbs, SMGSum, sensitivity
 
 GENERATOR = np.random.default_rng(0)
@@ -106,8 +106,8 @@ def test_a_policy_keeps_what_it_has_seen_as_a_film_without_repetitions():
     for n in range(2):
         for steps in (30, 2):
             film = decide.film(n, steps)
-            assert len(film.pictures) == len(np.unique(pictures[n, :steps], axis=0))
-            np.testing.assert_array_equal(film.pictures[film.order], pictures[n, :steps])
+            assert len(film["pictures"]) == len(np.unique(pictures[n, :steps], axis=0))
+            np.testing.assert_array_equal(film["pictures"][film["order"]], pictures[n, :steps])
 
 
 def test_a_film_gives_what_its_pictures_give():
@@ -117,13 +117,13 @@ def test_a_film_gives_what_its_pictures_give():
     order = torch.tensor([[[3, 1, 1, 3, 4, 1]], [[0, 0, 2, 0, 1, 0]]])
     shown = torch.stack([pictures[n, :, order[n, 0]] for n in range(2)])
     results = []
-    for inputs in (Film(pictures, order), shown):
+    for inputs in ({"pictures": pictures, "order": order}, shown):
         leaf = genomes.clone().requires_grad_()
         outputs = network(leaf, inputs)
         results.append((outputs, *torch.autograd.grad(outputs.square().sum(), leaf)))
     for ours, expected in zip(*results, strict=True):
         torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-6)
-    assert (film(shown.numpy()).order == [[[0, 1, 1, 0, 4, 1]], [[0, 0, 2, 0, 4, 0]]]).all()
+    assert (film(shown.numpy())["order"] == [[[0, 1, 1, 0, 4, 1]], [[0, 0, 2, 0, 4, 0]]]).all()
 
 
 def test_a_broken_network_does_not_disturb_the_others():
@@ -196,6 +196,13 @@ def test_refuses_pictures_of_another_dtype():
     network = CompiledConvLSTM(1)
     with pytest.raises(TypeError, match=r"expected pictures of dtype uint8, got torch\.float32"):
         network(torch.zeros(1, network.num_params), torch.zeros(1, 1, 64, 64))
+
+
+@pytest.mark.parametrize("inputs", [{"pictures": 1}, {"pictures": 1, "order": 2, "more": 3}, [1]])
+def test_refuses_what_is_no_film(inputs):
+    network = CompiledConvLSTM(1)
+    with pytest.raises(TypeError, match="expected pictures, or a film with 'pictures' and 'order', got"):
+        network(torch.zeros(1, network.num_params), inputs)
 
 
 def test_refuses_to_be_differentiated_twice():

@@ -86,7 +86,7 @@ class CompiledConvLSTM:
         if params.ndim not in (1, 2) or params.shape[-1] != self.num_params:
             p = self.num_params
             raise ValueError(f"expected genomes of shape ({p},) or (N, {p}), got {tuple(params.shape)}")
-        pictures, order = inputs if isinstance(inputs, tuple) else _film(inputs)
+        pictures, order = _pictures_and_order(inputs)
         if pictures.dtype != torch.uint8:
             raise TypeError(f"expected pictures of dtype uint8, got {pictures.dtype}")
         shape, seen = tuple(pictures.shape), tuple(order.shape)
@@ -125,10 +125,15 @@ class CompiledConvLSTM:
         return np.concatenate(parts, axis=1)
 
 
-def _film(pictures: Tensor) -> Film:
-    if pictures.ndim < 4 or 0 in pictures.shape:
-        raise ValueError(f"expected pictures of shape (N, I, T, 64, 64), got {tuple(pictures.shape)}")
-    return Film(pictures, torch.from_numpy(film(pictures.numpy()).order))
+def _pictures_and_order(inputs: Tensor | Film) -> tuple[Tensor, Tensor]:
+    if isinstance(inputs, Tensor):
+        if inputs.ndim < 4 or 0 in inputs.shape:
+            raise ValueError(f"expected pictures of shape (N, I, T, 64, 64), got {tuple(inputs.shape)}")
+        return inputs, torch.from_numpy(film(inputs.numpy())["order"])
+    if not isinstance(inputs, dict) or inputs.keys() != {"pictures", "order"}:
+        given = list(inputs) if isinstance(inputs, dict) else type(inputs).__name__
+        raise TypeError(f"expected pictures, or a film with 'pictures' and 'order', got {given}")
+    return inputs["pictures"], inputs["order"]
 
 
 def topdown_network() -> CompiledConvLSTM:

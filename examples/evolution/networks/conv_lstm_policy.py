@@ -43,7 +43,7 @@ class ConvLSTMPolicy:
         """What network n has seen in its first steps."""
         order = np.array([numbers[n] for numbers in self._order[:steps]])
         seen = b"".join(list(self._met[n])[: order.max() + 1])
-        return Film(np.frombuffer(seen, np.uint8).reshape(-1, PICTURE, PICTURE), order)
+        return {"pictures": np.frombuffer(seen, np.uint8).reshape(-1, PICTURE, PICTURE), "order": order}
 
     def _number(self, n: int, picture: np.ndarray) -> int:
         """The number of a picture among those that network n has met, after a look at it if it is new."""

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from evolution.networks.dense_policy import DensePolicy
+from evolution.networks.residual_policy import ResidualPolicy
 
 
 class Layout:
@@ -91,6 +92,8 @@ class FeedForward:
         """A function from one observation of each genome (N, in) to outputs (N, out), without gradients."""
         if self.activation is torch.selu and not self.skip_every:
             return DensePolicy(genomes, self.widths)
+        if self.activation is torch.tanh and self.skip_every:
+            return ResidualPolicy(genomes, self.widths, self.skip_every)
         params = torch.from_numpy(genomes)
 
         def decide(observations: np.ndarray) -> np.ndarray:

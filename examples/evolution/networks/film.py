@@ -1,25 +1,19 @@
-"""Sequences of pictures in which many are equal."""
+"""Films: sequences of pictures in which many are equal.
+
+Mazes look alike in many places: of the 40 pictures of an episode in the top-down maze some 6 are
+distinct, of the 100 in the first-person maze some 30. A film keeps each of them once:
+
+* "pictures", (..., D, height, width); those that the order does not name are ignored;
+* "order", (..., T), which of them is seen at each step.
+"""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-
-class Film(NamedTuple):
-    """Pictures, and in which order they are seen.
-
-    Mazes look alike in many places: of the 40 pictures of an episode in the top-down maze some 6 are
-    distinct, of the 100 in the first-person maze some 30.
-
-    Attributes:
-        pictures: (..., D, height, width); those that ``order`` does not name are ignored.
-        order: Which of them is seen at each step (..., T).
-    """
-
-    pictures: Any
-    order: Any
+Film = dict[str, Any]
 
 
 def film(pictures: np.ndarray) -> Film:
@@ -29,4 +23,4 @@ def film(pictures: np.ndarray) -> Film:
     for numbers, sequence in zip(order, sequences, strict=True):
         first: dict[bytes, int] = {}
         numbers[:] = [first.setdefault(picture.tobytes(), t) for t, picture in enumerate(sequence)]
-    return Film(pictures, order.reshape(pictures.shape[:-2]))
+    return {"pictures": pictures, "order": order.reshape(pictures.shape[:-2])}
