@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from safe_mutation.arguments import doc, documented, require_count
 from safe_mutation.arrays import read_array
 from safe_mutation.drawing import expand_to_parents, subsample
+from safe_mutation.equal_experiences import counted_once
 from safe_mutation.experiences import Experiences
 from safe_mutation.flat_network import FlatNetwork
 from safe_mutation.forgotten_per_parent import refuse_forgotten_per_parent
@@ -280,6 +281,7 @@ class Mutation:
                 inputs, per_parent = subsample(
                     inputs, self.max_experiences, per_parent, streams, len(parents)
                 )
+            inputs = counted_once(inputs, per_parent)
             inputs = expand_to_parents(inputs, len(parents), per_parent)
         return Request(genomes, streams, inputs, mask)
 
