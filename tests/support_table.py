@@ -10,31 +10,31 @@ from pathlib import Path
 import torch
 
 from network_kinds import KINDS, Kind, naive_jacobian
-from safe_mutation import (
-    SMGSO,
-    SMR,
-    FlatNetwork,
-    GaussianMutation,
-    SMGAbs,
-    SMGSum,
-    linear_shortcut,
-    per_experience,
-    tangent,
-)
+from safe_mutation import SMGSO, SMR, GaussianMutation, SMGAbs, SMGSum
+from safe_mutation.batched_network import planned
 from safe_mutation.experiences import map_leaves
 
 README = Path(__file__).parents[1] / "safe_mutation" / "README.md"
 HEADER = "| kind of network | N parents | SM-G-SUM | SM-G-ABS | SM-G-SO | SM-R |\n|---|---|---|---|---|---|"
-ABS = {
-    "mapped": "mapped over experiences",
-    "backward_mapped": "backward mapped",
-    "one_by_one": "one experience at a time",
+BATCHING = {
+    "stacked": "at once, stacked",
+    "mapped": "at once, mapped",
+    "looped": "one after the other",
+    "by the network": "at once",
 }
-SO = {
-    "forward_mode": "exact, forward mode",
-    "forward_mode_of_plain_kernels": "exact, forward mode, plain kernels",
-    "double_backward": "exact, two backward passes",
-    "central_difference": "approximate",
+ROW_SUMS = {
+    "linear layers": "as fast as SUM",
+    "linear layers, one parent at a time": "as fast as SUM",
+    "mapped": "mapped over experiences",
+    "backward mapped": "backward mapped",
+    "one by one": "one experience at a time",
+    "copies": "a copy per experience",
+}
+TANGENT = {
+    "forward mode": "exact, forward mode",
+    "forward mode, plain kernels": "exact, forward mode, plain kernels",
+    "double backward": "exact, two backward passes",
+    "central difference": "approximate",
 }
 
 
@@ -45,7 +45,7 @@ def table() -> str:
 
 def row(kind: Kind) -> str:
     """One kind of network: each operator is run and checked, then asked which way it took."""
-    network = kind.network(dtype=torch.float32)
+    network = planned(kind.network(dtype=torch.float32))
     parents = kind.genomes(3).float()
     experiences = kind.experiences(5, torch.Generator().manual_seed(0))
     single = map_leaves(lambda x: x.float() if x.is_floating_point() else x, experiences)
@@ -58,28 +58,17 @@ def row(kind: Kind) -> str:
     product = 2 / exact.shape[1] * torch.einsum("nrp,nrq,nq->np", rows, rows, delta)
     found_sums = SMGSum(network, sigma=0.1).sensitivity(parents, experiences=single)
     found_means = SMGAbs(network, sigma=0.1).sensitivity(parents, experiences=single)
-    so_way = SO[tangent.METHODS[tangent._remembered(network)].__name__]
+    plan = network.plans.latest
     cells = [
         kind.name,
-        "one after the other" if getattr(network, "loops", False) else "at once",
+        BATCHING[plan.batching],
         verdict(found_sums, sums, "yes"),
-        verdict(found_means, means, abs_way(network, parents, single)),
-        verdict(info.sensitivity.square(), product.abs(), so_way),
+        verdict(found_means, means, ROW_SUMS[plan.row_sums]),
+        verdict(info.sensitivity.square(), product.abs(), TANGENT[plan.tangent]),
     ]
     _, info = SMR(network, divergence=1e-3)(parents, experiences=single, generator=1, return_info=True)
     cells.append("yes" if info.status == ["converged"] * 3 else "no")
     return f"| {' | '.join(cells)} |"
-
-
-def abs_way(network: object, parents: torch.Tensor, experiences: object) -> str:
-    """How SM-G-ABS gets its gradients."""
-    inputs = map_leaves(lambda x: x.expand(len(parents), *x.shape), experiences)
-    if linear_shortcut.is_exact(network, parents, inputs):  # type: ignore[arg-type]
-        return "as fast as SUM"
-    if isinstance(network, FlatNetwork):
-        per_experience.power_mean(network, parents, inputs, 1, None)
-        return ABS[per_experience.METHODS[per_experience._first_method.get(network, 0)].__name__]
-    return "a copy per experience"
 
 
 def verdict(measured: torch.Tensor, expected: torch.Tensor, way: str) -> str:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from network_kinds import KINDS, Kind
 from safe_mutation import FlatNetwork, NumpyNetwork, SMGSum
 from safe_mutation.experiences import map_leaves, take
+from safe_mutation.plan import Plan
 
 
 def module_kinds() -> list[Kind]:
@@ -19,13 +20,13 @@ def module_kinds() -> list[Kind]:
 
 
 @pytest.mark.parametrize("kind", module_kinds(), ids=lambda kind: kind.name)
-@pytest.mark.parametrize("batching", ["auto", "loop"])
-def test_outputs_are_those_of_the_module(kind: Kind, batching: str) -> None:
+@pytest.mark.parametrize("batching", [None, "looped"])
+def test_outputs_are_those_of_the_module(kind: Kind, batching: str | None) -> None:
     """Against torch's own functional_call with parameters cut out by hand."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         module = kind.make().double()
-    network = FlatNetwork(module, batching=batching)
+    network = FlatNetwork(module, plan=Plan(batching=batching))
     params = kind.genomes(3)
     sets = [kind.experiences(4, torch.Generator().manual_seed(n)) for n in range(3)]
     inputs = (
@@ -154,22 +155,20 @@ def test_batching_is_found_out_by_trying() -> None:
     network = FlatNetwork(Branching())
     params = torch.randn(5, 6, generator=torch.Generator().manual_seed(0))
     inputs = torch.ones(5, 3, 2)
-    assert not network.loops
+    assert network.plans.latest.batching is None
     outputs = network(params, inputs)
-    assert network.loops
+    assert network.plans.latest.batching == "looped"
     for n in range(5):
         torch.testing.assert_close(outputs[n], network(params[n], inputs[n]))
-    assert not FlatNetwork(nn.Linear(2, 2)).loops
-    assert FlatNetwork(nn.Conv1d(1, 1, 1)).loops
     with pytest.raises(RuntimeError):
-        FlatNetwork(Branching(), batching="vmap")(params, inputs)
+        FlatNetwork(Branching(), plan=Plan(batching="mapped"))(params, inputs)
 
 
 def test_bad_inputs_do_not_change_the_way_of_batching() -> None:
     network = FlatNetwork(nn.Linear(2, 2))
     with pytest.raises(RuntimeError):
         network(torch.ones(3, 6), torch.ones(3, 4, 7))
-    assert not network.loops
+    assert network.plans.latest.batching is None
 
 
 def test_pickling_and_deep_copies() -> None:
@@ -233,8 +232,8 @@ def test_bad_arguments() -> None:
         network.flatten(nn.Linear(3, 2))
     with pytest.raises(TypeError, match=r"an nn\.Module, got function"):
         FlatNetwork(lambda x: x)
-    with pytest.raises(ValueError, match="batching to be 'auto', 'vmap' or 'loop', got 'fast'"):
-        FlatNetwork(nn.Linear(2, 2), batching="fast")
+    with pytest.raises(ValueError, match=r"batching to be one of \('stacked', .*\), got 'fast'"):
+        FlatNetwork(nn.Linear(2, 2), plan=Plan(batching="fast"))
 
 
 def test_numpy_networks_loop_or_batch() -> None:

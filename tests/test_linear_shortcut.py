@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from safe_mutation import FlatNetwork, linear_shortcut, sensitivity
+from safe_mutation.batched_network import planned
 from safe_mutation.experiences import take
 
 N, ROWS, IN, OUT = 2, 4, 3, 2
@@ -166,8 +167,9 @@ def test_never_a_wrong_number(network, experiences: int, parents: int) -> None:
     generator = torch.Generator().manual_seed(experiences)
     params = torch.randn(parents, P, generator=generator, dtype=torch.float64)
     inputs = torch.randn(parents, experiences, IN, generator=generator, dtype=torch.float64)
+    known = planned(network)
     for _ in range(2):  # the second time the verdict is remembered
-        measured = sensitivity.absolute(network, params, inputs)
+        measured = sensitivity.absolute(known, params, inputs)
         torch.testing.assert_close(measured, alone(network, params, inputs), rtol=1e-9, atol=1e-12)
 
 
@@ -175,14 +177,14 @@ def test_never_a_wrong_number(network, experiences: int, parents: int) -> None:
 @pytest.mark.parametrize("parents", [1, N])
 def test_linear_functions_take_it(network, parents: int) -> None:
     params = torch.randn(parents, P, generator=torch.Generator().manual_seed(0))
-    assert linear_shortcut.is_exact(network, params, torch.ones(parents, ROWS, IN))
+    assert linear_shortcut.is_exact(planned(network), params, torch.ones(parents, ROWS, IN))
 
 
 @pytest.mark.parametrize("network", MISLEADING, ids=lambda function: function.__name__)
 def test_misleading_functions_do_not(network) -> None:
     params = torch.randn(N, P, generator=torch.Generator().manual_seed(0))
     inputs = torch.randn(N, ROWS, IN, generator=torch.Generator().manual_seed(1))
-    assert not linear_shortcut.is_exact(network, params, inputs)
+    assert linear_shortcut.is_exact(planned(network), params, inputs) is False
 
 
 @pytest.mark.parametrize("parents", [1, 3])
@@ -217,7 +219,7 @@ def gated(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Ten
 @pytest.mark.parametrize("function", [once, behind_autograd_function])
 def test_dead_parents_do_not_decide(function) -> None:
     """With zero gradients everywhere the comparison says nothing; other genomes are then compared."""
-    network = gated(function)
+    network = planned(gated(function))
     inputs = torch.randn(1, ROWS, IN, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     dead = -torch.ones(1, P, dtype=torch.float64)
     assert torch.all(sensitivity.absolute(network, dead, inputs) == 0)
@@ -232,11 +234,11 @@ def test_results_do_not_depend_on_earlier_calls() -> None:
     params = torch.randn(1, P, generator=torch.Generator().manual_seed(0))
     inputs = torch.randn(1, ROWS, IN, generator=torch.Generator().manual_seed(1))
     for function in (sensitivity.summed, sensitivity.absolute):
-        fresh = gated(once_feature_major)
+        fresh = planned(gated(once_feature_major))
         first = function(fresh, params, inputs)
         function(fresh, -params.abs(), inputs)
         assert torch.equal(function(fresh, params, inputs), first)
-        other = gated(once_feature_major)
+        other = planned(gated(once_feature_major))
         function(other, -params.abs(), inputs)
         assert torch.equal(function(other, params, inputs), first)
 
@@ -262,7 +264,9 @@ def test_a_network_that_changes_its_ways() -> None:
 
     params = torch.randn(N, P, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     inputs = torch.randn(N, ROWS, IN, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    assert linear_shortcut.is_exact(network, params, inputs)
+    known = planned(network)
+    sensitivity.absolute(known, params, inputs)
+    assert known.plans.latest.row_sums == "linear layers"
     again = True
-    measured = sensitivity.absolute(network, params, inputs)
+    measured = sensitivity.absolute(known, params, inputs)
     torch.testing.assert_close(measured, alone(network, params, inputs), rtol=1e-9, atol=1e-12)

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from network_kinds import KINDS, Kind, naive_jacobian
 from safe_mutation import FlatNetwork, linear_shortcut, per_experience, sensitivity
+from safe_mutation.batched_network import planned
 from safe_mutation.experiences import map_leaves
 from safe_mutation.tangent import METHODS, central_difference
 
@@ -101,7 +102,10 @@ def test_chunks_do_not_change_the_result(case: Case, function, chunk_size: int) 
     direction = [case.direction] if function is sensitivity.second_order else []
     whole = function(case.network, case.params, case.inputs, *direction)
     parts = function(case.network, case.params, case.inputs, *direction, chunk_size=chunk_size)
-    torch.testing.assert_close(parts, whole, rtol=1e-9, atol=1e-12)
+    if direction:  # the root of a product that rounds to almost zero
+        torch.testing.assert_close(parts.square(), whole.square(), rtol=1e-7, atol=1e-13)
+    else:
+        torch.testing.assert_close(parts, whole, rtol=1e-9, atol=1e-12)
 
 
 def test_a_batch_equals_single_parents(case: Case) -> None:
@@ -122,12 +126,12 @@ def test_every_way_to_per_experience_gradients(case: Case) -> None:
     if not isinstance(case.network, FlatNetwork):
         return  # functions have a way of their own: test_abs
     one = map_leaves(lambda x: x[0], case.inputs)
-    for method in per_experience.METHODS:
+    for name, method in per_experience.METHODS.items():
         for gradients in (1, 3, 1000):
             try:
                 sums, rows = method(case.network, case.params[0], one, None, 1, gradients)
             except Exception:
-                assert method is not per_experience.one_by_one
+                assert name != "one by one"
                 continue  # torch cannot map this module
             assert rows == case.jacobian.shape[1]
             assert_close(sums / rows, case.jacobian[0].abs().mean(0))
@@ -137,7 +141,9 @@ def test_every_way_to_the_tangent(case: Case) -> None:
     """Each way for which torch has rules; the difference always."""
     expected = torch.einsum("nrkp,np->nrk", case.jacobian, case.direction)
     exact = 0
-    for method in METHODS[:-1]:
+    for name, method in METHODS.items():
+        if name == "central difference":
+            continue
         try:
             measured = method(case.network, case.params, case.direction, case.inputs)
         except (RuntimeError, ValueError):
@@ -201,7 +207,10 @@ def test_second_order_falls_back_on_a_difference_and_says_so() -> None:
         lambda w, x: torch.tanh(x @ w.view(-1, 3, 2)), params, inputs, direction
     )
     torch.testing.assert_close(measured, expected, rtol=1e-4, atol=1e-6)
-    sensitivity.second_order(once, params, inputs, direction)  # it says so once
+    network = planned(once)
+    with pytest.warns(RuntimeWarning, match="central difference"):
+        sensitivity.second_order(network, params, inputs, direction)
+    sensitivity.second_order(network, params, inputs, direction)  # it says so once
 
 
 def test_divergence_is_equation_1() -> None:
@@ -238,7 +247,7 @@ def test_the_kinds_take_the_ways_they_are_meant_to() -> None:
     """Linear networks by the shortcut, alone and in a batch; recurrent and tied weights never."""
     ways = {}
     for kind in KINDS:
-        network, params = kind.network(), kind.genomes(2)
+        network, params = planned(kind.network()), kind.genomes(2)
         inputs = kind.experiences(4, torch.Generator().manual_seed(0))
         inputs = map_leaves(lambda x: x.expand(2, *x.shape), inputs)
         ways[kind.name] = linear_shortcut.is_exact(network, params, inputs)

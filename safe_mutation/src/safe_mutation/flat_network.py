@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import copy
 import fnmatch
-import threading
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from safe_mutation.experiences import Experiences, take
-from safe_mutation.linear_shortcut import Unsuitable
+from safe_mutation.experience_sets import ExperienceSets
+from safe_mutation.experiences import Experiences, count, map_leaves, take
+from safe_mutation.module_host import ModuleHost
+from safe_mutation.module_state import copy_module
+from safe_mutation.network import run
+from safe_mutation.out_of_memory import lacks_memory
+from safe_mutation.plan import Plan, Plans, Ways, kind_of
+from safe_mutation.repeatable import a_few, alike, refuse_different_answers
+from safe_mutation.torch_internals import gaps_are_errors, leaves_of_graph
+from safe_mutation.training_mode import refuse_training_mode
 
-Forward = Callable[[nn.Module, Any], Tensor]
+Forward = Callable[[nn.Module, Any], Any]
 
-# Convolutions of many genomes become grouped ones, slower than a loop; recurrent layers cannot be mapped.
-_LOOPED = (nn.modules.conv._ConvNd, nn.RNNBase, nn.LSTMCell)
+# Convolutions of many genomes become grouped ones, slower than a loop.
+_LOOPED = (nn.modules.conv._ConvNd,)
 
 
 class FlatNetwork:
@@ -27,31 +33,34 @@ class FlatNetwork:
 
     The genome holds the trainable parameters in the order of ``module.named_parameters()``, tied ones
     once; frozen parameters and buffers are no part of it. The network works on its own copy: the
-    module is never modified, and later changes to it are not seen.
+    module is never modified, and later changes to it are not seen. What a forward pass changes in the
+    copy (a hidden state, a cached distribution, counts) is put back after each call.
 
     Args:
-        module: Maps inputs (I, ...) to outputs (I, K), or to (I, T, K) for outputs at each time step.
+        module: Maps inputs (I, ...) to outputs (I, K), or to (I, T, K) for outputs at each time step. It may
+            be compiled: the module behind it is used.
         forward: Called as ``forward(module, inputs)`` where the module's own call needs adapting, for
-            example ``lambda module, x: module(x)[0]``.
-        batching: How N genomes are computed: "vmap" (all at once), "loop" (one after the other), or "auto":
-            vmap, unless the module holds layers for which torch has no batching rule or only a slow one.
+            example ``lambda module, x: module(x)[0]``, or one that resets a hidden state first.
+        plan: What of the way it is computed is not to be found out; see ``Plan``.
 
     Attributes:
         num_params: Length P of a genome.
         names: Names of the parameters in the genome.
+        plans: How it is computed, for each kind of experiences that it has seen.
 
     Raises:
         ValueError: If the module has no trainable parameter, or holds batch normalisation or dropout in
             training mode: the outputs of the one depend on the other experiences, of the other on chance.
     """
 
-    def __init__(self, module: nn.Module, *, forward: Forward | None = None, batching: str = "auto") -> None:
+    def __init__(
+        self, module: nn.Module, *, forward: Forward | None = None, plan: Plan | None = None
+    ) -> None:
         if not isinstance(module, nn.Module):
             raise TypeError(f"expected an nn.Module, got {type(module).__name__}")
-        if batching not in ("auto", "vmap", "loop"):
-            raise ValueError(f"expected batching to be 'auto', 'vmap' or 'loop', got {batching!r}")
+        module = _uncompiled(module)
         refuse_training_mode(module)
-        self._adopt(copy.deepcopy(module))
+        self._adopt(copy_module(module))
         self._forward = forward
         trainable = {name: p for name, p in self._module.named_parameters() if p.requires_grad}
         if not trainable:
@@ -60,48 +69,76 @@ class FlatNetwork:
         self._shapes = [p.shape for p in trainable.values()]
         self._sizes = [p.numel() for p in trainable.values()]
         self.num_params = sum(self._sizes)
-        looped = any(isinstance(layer, _LOOPED) for layer in self._module.modules())
-        self._batching = ("loop" if looped else "try vmap") if batching == "auto" else batching
+        self._slow_to_map = any(isinstance(layer, _LOOPED) for layer in self._module.modules())
+        self.plans = Plans(plan)
 
-    def __call__(self, params: Tensor, inputs: Experiences) -> Tensor:
+    def __repr__(self) -> str:
+        return f"FlatNetwork({type(self._module).__name__}, num_params={self.num_params:,})"
+
+    def __call__(self, params: Any, inputs: Any) -> Any:
         """Compute outputs.
 
         Args:
-            params: Genomes (N, P), or one genome (P,).
+            params: Genomes (N, P), or one genome (P,), torch or numpy.
             inputs: Inputs (N, I, ...), or (I, ...) with one genome; an array, or a dict or tuple of them.
 
         Returns:
-            Outputs (N, I, K) or (N, I, T, K); for one genome without the N.
+            Outputs (N, I, K) or (N, I, T, K), for one genome without the N; numpy for numpy genomes.
+
+        Raises:
+            ValueError: If the genomes have another shape.
         """
+        if isinstance(params, np.ndarray):
+            return self._of_arrays(params, inputs)
         if params.ndim not in (1, 2) or params.shape[-1] != self.num_params:
             p = self.num_params
             raise ValueError(f"expected genomes of shape ({p},) or (N, {p}), got {tuple(params.shape)}")
         if params.ndim == 1:
             return self._one(params, inputs)
-        if len(params) == 1 or self._batching == "loop":
+        if len(params) == 1:
             return self._loop(params, inputs)
-        if self._batching == "vmap":
-            return torch.vmap(self._one)(params, inputs)
-        return self._try_vmap(params, inputs)
+        batching = self.plans.of(kind_of(params, inputs)).batching
+        return self._decide(params, inputs) if batching is None else self._batched(batching, params, inputs)
 
-    @property
-    def loops(self) -> bool:
-        """Whether genomes are computed one after the other, so that many at once only cost memory."""
-        return self._batching == "loop"
+    def prepare(self, params: Tensor, inputs: Experiences) -> Ways:
+        """Find out, once for a kind of experiences, what has to be known before outputs can be trusted.
+
+        Args:
+            params: Genomes (N, P).
+            inputs: Experiences (N, I, ...) or ExperienceSets.
+
+        Raises:
+            ValueError: If the module cannot take the experiences, or answers the same ones differently.
+            TypeError: If its outputs are no tensor.
+        """
+        ways = Ways(self.plans, kind_of(params, inputs))
+        if ways.plan.outputs is None:
+            genome, few = a_few(params, inputs)
+            with torch.no_grad():
+                outputs = run(self, genome, few)
+                self._ask_twice(genome[0], take(few, 0))
+            ways.note(outputs=outputs.shape[2], unreached=self._unreached(genome[0], take(few, 0)))
+        if ways.plan.batching is None and len(params) > 1:
+            if isinstance(inputs, ExperienceSets):
+                widest = max(inputs.rectangles, key=lambda part: count(part.inputs))
+                params, inputs = params[: count(widest.inputs)], widest.inputs
+            ways.note(batching=self._find_batching(params, inputs))
+        return ways
 
     def flatten(self, module: nn.Module | None = None) -> Tensor:
         """The genome (P,) of a module of the same architecture, by default of the one this was made from."""
         named = self._named(self._module if module is None else module)
         return torch.cat([named[name].detach().reshape(-1) for name in self.names])
 
-    def load_(self, module: nn.Module, params: Tensor) -> nn.Module:
-        """Write a genome (P,) into a module's parameters, in place, and return the module."""
-        if tuple(params.shape) != (self.num_params,):
-            raise ValueError(f"expected a genome of shape ({self.num_params},), got {tuple(params.shape)}")
+    def load_(self, module: nn.Module, params: Any) -> nn.Module:
+        """Write a genome (P,), numpy or torch, into a module's parameters in place; returns the module."""
+        genome = params if isinstance(params, Tensor) else torch.tensor(np.asarray(params))
+        if tuple(genome.shape) != (self.num_params,):
+            raise ValueError(f"expected a genome of shape ({self.num_params},), got {tuple(genome.shape)}")
         named = self._named(module)
         with torch.no_grad():
-            for name, part, shape in zip(self.names, params.split(self._sizes), self._shapes, strict=True):
-                named[name].copy_(part.view(shape))
+            for name, part in zip(self.names, self._views(genome), strict=True):
+                named[name].copy_(part)
         return module
 
     def mask(self, *patterns: str) -> Tensor:
@@ -117,10 +154,25 @@ class FlatNetwork:
             if not fnmatch.filter(self.names, pattern):
                 raise ValueError(f"expected a pattern that matches one of {self.names}, got {pattern!r}")
         chosen = [any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns) for name in self.names]
-        return torch.tensor(chosen).repeat_interleave(torch.tensor(self._sizes))
+        return self._mark(chosen)
+
+    def reaching(self, experiences: Experiences) -> Tensor:
+        """Mark the weights that the outputs depend on, shape (P,), bool.
+
+        A policy may hold others, of a critic for example, which no sensitivity speaks about and a mutation
+        had better leave alone: ``mask=network.reaching(experiences)``.
+
+        Args:
+            experiences: Experiences (I, ...); one is enough, unless they take different ways.
+        """
+        genome = self.flatten()
+        inputs = map_leaves(lambda x: _as_tensor(x, genome), experiences)
+        unreached = self._unreached(genome, inputs)
+        return self._mark([name not in (unreached or ()) for name in self.names])
 
     def borrowing(self, module: nn.Module) -> FlatNetwork:
         """The same network on another module, uncopied, with that module's buffers and frozen weights."""
+        module = _uncompiled(module)
         refuse_training_mode(module)
         self._named(module)
         borrowed = copy.copy(self)
@@ -132,36 +184,78 @@ class FlatNetwork:
 
     def _adopt(self, module: nn.Module) -> None:
         self._module = module
-        self._hosts: dict[tuple[torch.dtype, torch.device], _Host] = {}
+        self._hosts: dict[tuple[torch.dtype, torch.device], ModuleHost] = {}
 
-    def _one(self, params: Tensor, inputs: Experiences) -> Tensor:
-        views = [
-            part.view(shape) for part, shape in zip(params.split(self._sizes), self._shapes, strict=True)
-        ]
-        with self._host(params).holding(views) as module:
-            return module(inputs) if self._forward is None else self._forward(module, inputs)
+    def _one(self, params: Tensor, inputs: Experiences) -> Any:
+        return self._host(params).call(self._views(params), self._function(inputs))
 
-    def _loop(self, params: Tensor, inputs: Experiences) -> Tensor:
+    def _loop(self, params: Tensor, inputs: Experiences) -> Any:
         rows = [self._one(row, take(inputs, n)) for n, row in enumerate(params)]
         if not all(isinstance(row, Tensor) for row in rows):
             return rows[0]  # no tensor either: the caller says so
         return rows[0][None] if len(rows) == 1 else torch.stack(rows)
 
-    def _try_vmap(self, params: Tensor, inputs: Experiences) -> Tensor:
-        """The first batch shows whether torch can compute this module for all genomes at once."""
-        try:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("error", message=".*performance drop", category=UserWarning)
-                outputs = torch.vmap(self._one)(params, inputs)
-            self._batching = "vmap"
-        except (Unsuitable, torch.OutOfMemoryError):
-            raise
-        except Exception:
-            outputs = self._loop(params, inputs)  # raises again if it is the module that fails, not vmap
-            self._batching = "loop"
-        return outputs
+    def _batched(self, batching: str, params: Tensor, inputs: Experiences) -> Any:
+        if batching == "mapped":
+            return torch.vmap(self._one)(params, inputs)
+        return self._loop(params, inputs)
 
-    def _host(self, params: Tensor) -> _Host:
+    def _decide(self, params: Tensor, inputs: Experiences) -> Any:
+        batching = self._find_batching(params, inputs)
+        Ways(self.plans, kind_of(params, inputs)).note(batching=batching)
+        return self._batched(batching, params, inputs)
+
+    def _find_batching(self, params: Tensor, inputs: Experiences) -> str:
+        """The first way that torch can do, and that gives what the module gives for single genomes."""
+        if self._slow_to_map:
+            return "looped"
+        some, few = params[:2], take(inputs, (slice(len(params[:2])), slice(3)))
+        with torch.no_grad():
+            expected = self._loop(some, few)
+            for batching in ("mapped",):
+                try:
+                    with gaps_are_errors():
+                        found = self._batched(batching, some, few)
+                    if alike(found, expected):
+                        return batching
+                except Exception as error:
+                    if lacks_memory(error):
+                        raise
+        return "looped"
+
+    def _ask_twice(self, genome: Tensor, inputs: Experiences) -> None:
+        host, views, function = self._host(genome), self._views(genome), self._function(inputs)
+        refuse_different_answers(lambda times: host.answers(views, function, times))
+
+    def _unreached(self, genome: Tensor, inputs: Experiences) -> tuple[str, ...] | None:
+        """Names of the parameters that the outputs do not depend on; None where there are no gradients."""
+        with torch.enable_grad():
+            views = [view.detach().requires_grad_() for view in self._views(genome)]
+            outputs = self._host(genome).call(views, self._function(inputs))
+        if not outputs.requires_grad:
+            return None
+        reached = leaves_of_graph(outputs)
+        return tuple(n for n, view in zip(self.names, views, strict=True) if id(view) not in reached)
+
+    def _of_arrays(self, params: np.ndarray, inputs: Any) -> np.ndarray:
+        genomes = torch.tensor(params)
+        with torch.no_grad():
+            outputs: Tensor = self(genomes, map_leaves(lambda x: _as_tensor(x, genomes), inputs))
+        return outputs.cpu().numpy()
+
+    def _function(self, inputs: Experiences) -> Callable[[nn.Module], Any]:
+        forward = self._forward
+        return lambda module: module(inputs) if forward is None else forward(module, inputs)
+
+    def _views(self, params: Tensor) -> list[Tensor]:
+        """The parameters in a genome (P,)."""
+        parts = params.split(self._sizes)
+        return [part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)]
+
+    def _mark(self, chosen: list[bool]) -> Tensor:
+        return torch.tensor(chosen).repeat_interleave(torch.tensor(self._sizes))
+
+    def _host(self, params: Tensor) -> ModuleHost:
         """The module, or a copy whose buffers and frozen weights have the dtype and device of the genomes."""
         key = (params.dtype, params.device)
         if key not in self._hosts:
@@ -172,12 +266,12 @@ class FlatNetwork:
                 t.device != params.device or (t.is_floating_point() and t.dtype != params.dtype)
                 for t in fixed
             ):
-                module = copy.deepcopy(module).to(device=params.device, dtype=params.dtype)
-            self._hosts[key] = _Host(module, self.names)
+                module = copy_module(module).to(device=params.device, dtype=params.dtype)
+            self._hosts[key] = ModuleHost(module, self.names)
         return self._hosts[key]
 
     def _named(self, module: nn.Module) -> dict[str, nn.Parameter]:
-        named = dict(module.named_parameters())
+        named = dict(_uncompiled(module).named_parameters())
         for name, shape in zip(self.names, self._shapes, strict=True):
             if name not in named or named[name].shape != shape:
                 found = tuple(named[name].shape) if name in named else "none of that name"
@@ -185,82 +279,11 @@ class FlatNetwork:
         return named
 
 
-class _Host:
-    """A module whose trainable parameters can be replaced for the time of a call."""
-
-    def __init__(self, module: nn.Module, names: list[str]) -> None:
-        self._module = module
-        self._lock = threading.RLock()  # threads may share a network, but not its module at the same time
-        self._recurrent = [layer for layer in module.modules() if isinstance(layer, nn.RNNBase)]
-        self._attention = any(isinstance(layer, nn.MultiheadAttention) for layer in module.modules())
-        places: dict[int, list[tuple[dict[str, Any], str]]] = {}  # more than one where a parameter is tied
-        for layer in module.modules():
-            for key, parameter in layer._parameters.items():
-                if parameter is not None:
-                    places.setdefault(id(parameter), []).append((layer._parameters, key))
-        named = dict(module.named_parameters())
-        self._slots = [(named[name], places[id(named[name])]) for name in names]
-
-    @contextmanager
-    def holding(self, tensors: list[Tensor]) -> Iterator[nn.Module]:
-        """The module with these tensors in place of its parameters."""
-        with self._lock, self._differentiable_kernels():
-            try:
-                self._fill(tensors)
-                yield self._module
-            finally:
-                self._fill([parameter for parameter, _ in self._slots])
-
-    def _fill(self, tensors: list[Any]) -> None:
-        for tensor, (_, slots) in zip(tensors, self._slots, strict=True):
-            for parameters, key in slots:
-                parameters[key] = tensor
-        for layer in self._recurrent:  # these keep a second list of their weights
-            layer._flat_weights = [getattr(layer, name) for name in layer._flat_weights_names]
-
-    @contextmanager
-    def _differentiable_kernels(self) -> Iterator[None]:
-        """Avoid kernels that lack gradients: cuDNN's recurrent ones in eval mode, fast attention."""
-        with ExitStack() as stack:
-            if self._recurrent and torch.backends.cudnn.is_available():
-                stack.enter_context(torch.backends.cudnn.flags(enabled=False))
-            if self._attention and torch.backends.mha.get_fastpath_enabled():
-                stack.callback(torch.backends.mha.set_fastpath_enabled, True)
-                torch.backends.mha.set_fastpath_enabled(False)
-            yield
+def _uncompiled(module: nn.Module) -> nn.Module:
+    """The module behind one that torch.compile has wrapped."""
+    return module._orig_mod if type(module).__name__ == "OptimizedModule" else module  # type: ignore[return-value]
 
 
-def refuse_training_mode(module: nn.Module) -> None:
-    """Refuse modules whose outputs for one experience depend on the others or on chance.
-
-    Raises:
-        ValueError: Naming the layer and the reason.
-    """
-    for name, layer in module.named_modules():
-        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.running_mean is None:
-            raise ValueError(
-                f"expected batch normalisation with running statistics, got {name!r} "
-                "without: the outputs for one experience depend on all others"
-            )
-        reason = _why_not_in_training(layer) if layer.training else None
-        if reason:
-            raise ValueError(
-                f"expected a module in eval mode, got {type(layer).__name__} {name!r} in train mode, where "
-                f"{reason}: call module.eval() first"
-            )
-
-
-def _why_not_in_training(layer: nn.Module) -> str | None:
-    if isinstance(layer, nn.modules.batchnorm._BatchNorm):
-        return "the outputs for one experience depend on all others"
-    if isinstance(layer, nn.modules.instancenorm._InstanceNorm) and layer.track_running_stats:
-        return "every call changes its running statistics"
-    if "SpectralNorm" in type(layer).__name__:
-        return "every call changes its estimate of the norm"
-    if isinstance(layer, nn.modules.dropout._DropoutNd):
-        drop = layer.p
-    elif isinstance(layer, (nn.RNNBase, nn.MultiheadAttention)):
-        drop = layer.dropout
-    else:
-        return None
-    return f"dropout ({drop:g}) makes the outputs depend on chance" if drop > 0 else None
+def _as_tensor(value: Any, like: Tensor) -> Tensor:
+    tensor = value if isinstance(value, Tensor) else torch.tensor(np.asarray(value))
+    return tensor.to(like) if tensor.is_floating_point() else tensor.to(like.device)

@@ -18,9 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from safe_mutation.batched_network import planned
+from safe_mutation.chunks import parents_at_once
 from safe_mutation.experiences import Experiences, take
 from safe_mutation.genomes import require_finite
-from safe_mutation.network import Network, chunks, run_rows
+from safe_mutation.network import Network, run_rows
 
 MAX_GROWTH = math.log(8.0)  # largest step of ln(magnitude) while the target is not yet bracketed
 FLAT_EXPANSIONS = 6  # so many of them in a row without growth: the outputs are saturated
@@ -73,10 +75,12 @@ def search(
     Raises:
         ValueError: If the outputs of a parent are not finite.
     """
+    network = planned(network)
+    looped = network.prepare(parents, inputs).plan.batching == "looped"
     lockstep = partial(_in_lockstep, network, target=target, tolerance=tolerance, max_passes=max_passes)
     parts = [
         lockstep(parents[some], directions[some], take(inputs, some), first=some.start)
-        for some in chunks(network, parents, inputs, chunk_size)
+        for some in parents_at_once(parents, inputs, chunk_size, looped)
     ]
     if len(parts) == 1:
         return parts[0]

@@ -12,7 +12,6 @@ refused, and the first result for a network is compared with true per-experience
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -21,10 +20,13 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from safe_mutation.batched_network import BatchedNetwork
 from safe_mutation.experience_sets import ExperienceSets
-from safe_mutation.experiences import Experiences, count, leaves, map_leaves, take
+from safe_mutation.experiences import Experiences, count, map_leaves, take
+from safe_mutation.flat_network import FlatNetwork
 from safe_mutation.network import Network, run
 from safe_mutation.power_layers import affine, shift
+from safe_mutation.torch_internals import unmapped
 
 # Calls that return a view of the same memory, whoever they are called on. What is done with it is seen later.
 ALWAYS_VIEWS = {
@@ -34,6 +36,9 @@ ALWAYS_VIEWS = {
 SOMETIMES_VIEWS = {"__getitem__", "flatten", "reshape"}
 PRODUCTS = {"matmul", "__matmul__", "bmm", "mm"}
 SUMS = {"add", "__add__", "__radd__"}
+
+
+PRECISELY = 2**19  # numbers that are cheap to compute with in double precision, whatever the network does
 
 
 class Unsuitable(Exception):
@@ -168,11 +173,11 @@ class LayerWatch(TorchFunctionMode):
         return not isinstance(result, Tensor) or (viewing and self._watched(result))
 
     def _watched(self, value: Any) -> bool:
-        return isinstance(value, Tensor) and _unwrap(value).untyped_storage().data_ptr() == self._storage
+        return isinstance(value, Tensor) and unmapped(value).untyped_storage().data_ptr() == self._storage
 
     def _use(self, weight: Tensor) -> None:
         """Note which part of the genome a view covers; every weight may be used once only."""
-        view = _unwrap(weight)
+        view = unmapped(weight)
         if not view.requires_grad:
             raise Unsuitable("a weight is detached")
         start = int(view.storage_offset()) - self._offset
@@ -192,51 +197,28 @@ class LayerWatch(TorchFunctionMode):
         self._end = max(self._end, end)
 
 
-def _unwrap(value: Tensor) -> Tensor:
-    """The tensor (N, ...) behind one that vmap has wrapped."""
-    while torch._C._functorch.is_batchedtensor(value):
-        value = torch._C._functorch.get_unwrapped(value)
-    return value
-
-
-# Networks whose shortcut has been compared with true gradients, for inputs of which kind, and the verdict.
-_verdicts: weakref.WeakKeyDictionary[Any, dict[Any, bool]] = weakref.WeakKeyDictionary()
-
-
-def is_exact(network: Network, params: Tensor, inputs: Experiences) -> bool:
-    """Whether the shortcut equals per-experience gradients; tried once per network and kind of input.
+def is_exact(network: FlatNetwork | BatchedNetwork, params: Tensor, inputs: Experiences) -> bool | None:
+    """Whether the shortcut equals per-experience gradients, tried on a few of them.
 
     With a single experience there is nothing to gain, and with two or three a layer's rows could be mistaken
-    for experiences, which the comparison then shows.
+    for experiences, which the comparison then shows. None where all gradients vanish, which says nothing.
     """
     if isinstance(inputs, ExperienceSets):
         parts = [(params if p.lanes is None else params[p.lanes], p.inputs) for p in inputs.rectangles]
-        return all(is_exact(network, some, part) for some, part in parts)
+        several = [(some, part) for some, part in parts if count(part, axis=1) > 1]
+        verdicts = [is_exact(network, some, part) for some, part in several]
+        return None if None in verdicts else bool(verdicts) and all(verdicts)
     if count(inputs, axis=1) < 2:
         return False
-    kind = (len(params) > 1, params.dtype, *((tuple(x.shape[2:]), x.dtype) for x in leaves(inputs)))
-    try:
-        verdicts = _verdicts.setdefault(network, {})
-    except TypeError:  # neither hashable nor weakly referable: compared every time
-        verdicts = {}
-    if kind in verdicts:
-        return verdicts[kind]
     few_params = params[:2]
     few_inputs = take(inputs, (slice(len(few_params)), slice(3)))
+    verdict = None
     try:
-        verdict = None
         for genomes in (few_params, *_random_genomes(few_params)):
             verdict = _compare_precisely(network, genomes, few_inputs) if verdict is None else verdict
-    except Unsuitable:
-        verdict = False
-    except (ValueError, TypeError):
-        run(
-            network, params, inputs
-        )  # if the network fails on all experiences too, it is this that is reported
-        verdict = False
-    if verdict is not None:
-        verdicts[kind] = verdict
-    return verdict is True
+    except (Unsuitable, ValueError, TypeError):
+        return False
+    return verdict
 
 
 def _random_genomes(like: Tensor) -> Iterator[Tensor]:
@@ -245,8 +227,10 @@ def _random_genomes(like: Tensor) -> Iterator[Tensor]:
     yield from (scale * drawn for scale in (1.0, 0.3, 0.1, 0.03))
 
 
-def _compare_precisely(network: Network, params: Tensor, inputs: Experiences) -> bool | None:
-    if params.numel() <= 2**19:
+def _compare_precisely(
+    network: FlatNetwork | BatchedNetwork, params: Tensor, inputs: Experiences
+) -> bool | None:
+    if params.numel() <= PRECISELY:
         try:
             wide = map_leaves(lambda x: x.double() if x.is_floating_point() else x, inputs)
             return _compare(network, params.double(), wide, tolerance=1e-9)
@@ -255,12 +239,15 @@ def _compare_precisely(network: Network, params: Tensor, inputs: Experiences) ->
     return _compare(network, params, inputs, tolerance=1e-4)
 
 
-def _compare(network: Network, params: Tensor, inputs: Experiences, tolerance: float) -> bool | None:
+def _compare(
+    network: FlatNetwork | BatchedNetwork, params: Tensor, inputs: Experiences, tolerance: float
+) -> bool | None:
     """Whether both ways agree on a few experiences, each also run alone; None where all gradients are zero.
 
     The outputs are weighted by numbers of both signs: a sum without absolute values shows then, even where
     the gradients of all experiences have the same sign.
     """
+    network.prepare(params, inputs)
     with torch.enable_grad():
         leaf = params.detach().clone().requires_grad_()
         outputs = outputs_with_power_gradients(network, leaf, inputs)
@@ -275,6 +262,6 @@ def _compare(network: Network, params: Tensor, inputs: Experiences, tolerance: f
             alone = run(network, leaf, take(inputs, (slice(None), one)))
             true += torch.autograd.grad(alone, leaf, grad_outputs=weights[:, one])[0].abs()
     largest = true.amax()
-    if not torch.isfinite(largest) or largest == 0:
+    if not torch.isfinite(largest) or (largest == 0 and not quick.any()):
         return None
     return bool((quick - true).abs().amax() <= tolerance * largest)

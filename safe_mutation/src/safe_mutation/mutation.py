@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from safe_mutation.arguments import doc, documented, require_count
 from safe_mutation.arrays import read_array
+from safe_mutation.batched_network import planned
 from safe_mutation.drawing import expand_to_parents, subsample
 from safe_mutation.equal_experiences import counted_once
 from safe_mutation.experiences import Experiences
@@ -18,6 +19,8 @@ from safe_mutation.flat_network import FlatNetwork
 from safe_mutation.forgotten_per_parent import refuse_forgotten_per_parent
 from safe_mutation.genomes import Genomes
 from safe_mutation.noise import Generator, Streams, read_generator, read_owned, standard_normal
+from safe_mutation.plain_mode import plain_mode
+from safe_mutation.plan import Plan
 from safe_mutation.reading import read_experiences
 from safe_mutation.sensitivity import divergence
 
@@ -136,12 +139,17 @@ class Mutation:
     """Whether a call has to know experiences."""
 
     def __post_init__(self) -> None:
-        if isinstance(self.network, nn.Module):
-            object.__setattr__(self, "network", FlatNetwork(self.network))
-        elif not callable(self.network) and (self.needs_experiences or self.network is not None):
+        if callable(self.network):
+            object.__setattr__(self, "network", planned(self.network))
+        elif self.needs_experiences or self.network is not None:
             raise TypeError(f"expected network to be callable, got {type(self.network).__name__}")
         require_count("max_experiences", self.max_experiences)
         object.__setattr__(self, "generator", read_owned(self.generator))
+
+    @property
+    def plan(self) -> Plan | None:
+        """How the network is computed, as found out by the last call with a new kind of experiences."""
+        return None if self.network is None else self.network.plans.latest
 
     @overload
     def __call__(
@@ -198,7 +206,7 @@ class Mutation:
                 experiences or ones that the network cannot take.
             TypeError: On arrays of the wrong kind or dtype, and on a network without gradients (but for SMR).
         """
-        with torch.inference_mode(False):
+        with plain_mode():
             if sensitivity is not None and not self.reusable_sensitivity:
                 raise TypeError(f"{type(self).__name__} expected no sensitivity: {self._why_no_sensitivity}")
             used = self.needs_experiences or (return_info and self.network is not None)

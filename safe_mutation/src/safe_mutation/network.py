@@ -9,7 +9,7 @@ are fastest. A network may say how long its genomes are in an attribute ``num_pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from torch import Tensor
@@ -108,19 +108,3 @@ def differentiable(outputs: Tensor) -> Tensor:
             "any network"
         )
     return outputs
-
-
-def chunks(network: Network, params: Tensor, inputs: Experiences, chunk_size: int | None) -> Iterator[slice]:
-    """The parents in groups of ``chunk_size``, or of as many as one pass has room for."""
-    parents, length = params.shape
-    if chunk_size is None:
-        # 256 stands for the activations of one experience, which cannot be seen from outside.
-        if isinstance(inputs, ExperienceSets):
-            most, numbers = inputs.largest
-            each = length + most * (numbers + 256)
-        else:
-            each = length + sum(leaf[0].numel() + 256 * leaf.shape[1] for leaf in leaves(inputs))
-        budget = 2**21 if params.is_cpu else 2**27  # what the caches hold, or what keeps a GPU busy
-        chunk_size = 1 if getattr(network, "loops", False) else max(1, budget // each)
-    for start in range(0, parents, chunk_size):
-        yield slice(start, start + chunk_size)

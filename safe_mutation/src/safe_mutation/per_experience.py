@@ -8,21 +8,28 @@ where it cannot do that either, one backward pass follows the other. All give th
 
 from __future__ import annotations
 
-import warnings
-import weakref
-
 import torch
 from torch import Tensor
 
+from safe_mutation.batched_network import BatchedNetwork
+from safe_mutation.chunks import gradients_at_once
 from safe_mutation.experience_sets import ExperienceSets, Rectangle
-from safe_mutation.experiences import Experiences, count, leaves, map_leaves, take
+from safe_mutation.experiences import Experiences, count, map_leaves, take
 from safe_mutation.flat_network import FlatNetwork
 from safe_mutation.network import Network, differentiable, run
+from safe_mutation.out_of_memory import lacks_memory
+from safe_mutation.plan import Ways
 from safe_mutation.row_sums import combined, raised_
+from safe_mutation.torch_internals import gaps_are_errors, gaps_are_silent
 
 
 def power_mean(
-    network: Network, params: Tensor, inputs: Experiences, power: int, chunk_size: int | None
+    network: FlatNetwork | BatchedNetwork,
+    params: Tensor,
+    inputs: Experiences,
+    power: int,
+    chunk_size: int | None,
+    ways: Ways | None,
 ) -> Tensor:
     """The sensitivities of ``row_sums``, shape (N, P).
 
@@ -32,19 +39,24 @@ def power_mean(
         inputs: Experiences (N, I, ...).
         power: 1 for SM-G-ABS, 2 for the root mean square.
         chunk_size: Gradients (of one experience and output each) computed at once; by default what fits.
+        ways: The plan, to follow or to note the method in; None to note nothing.
     """
     if isinstance(inputs, ExperienceSets):  # one parent at a time: nothing is repeated to fill a rectangle
         return torch.cat(
             [
-                _of_sets(network, params[one], take(inputs, one).rectangles, power, chunk_size)
+                _of_sets(network, params[one], take(inputs, one).rectangles, power, chunk_size, ways)
                 for one in _slices(len(params), 1)
             ]
         )
-    gradients = chunk_size or _gradients_at_once(params, inputs)
+    gradients = chunk_size or gradients_at_once(params, inputs)
     if isinstance(network, FlatNetwork):
         parents = range(len(params))
-        sums = [_of_module(network, params[n], take(inputs, n), None, power, gradients) for n in parents]
+        sums = [
+            _of_module(network, params[n], take(inputs, n), None, power, gradients, ways) for n in parents
+        ]
         return torch.stack([combined(one, rows, power) for one, rows in sums])
+    if ways is not None:
+        ways.note(row_sums="copies")
     together = max(1, gradients // count(inputs, axis=1))  # parents whose copies fit into one chunk
     found = []
     for some in _slices(len(params), together):
@@ -54,16 +66,21 @@ def power_mean(
 
 
 def _of_sets(
-    network: Network, params: Tensor, rectangles: list[Rectangle], power: int, chunk_size: int | None
+    network: FlatNetwork | BatchedNetwork,
+    params: Tensor,
+    rectangles: list[Rectangle],
+    power: int,
+    chunk_size: int | None,
+    ways: Ways | None,
 ) -> Tensor:
     """One parent (1, P) with experiences of several shapes, some of which may count more than once."""
     total: Tensor | None = None
     number = 0.0
     for part in rectangles:
-        gradients = chunk_size or _gradients_at_once(params, part.inputs)
+        gradients = chunk_size or gradients_at_once(params, part.inputs)
         if isinstance(network, FlatNetwork):
             weights = None if part.weights is None else part.weights[0].to(params.dtype)
-            sums, rows = _of_module(network, params[0], take(part.inputs, 0), weights, power, gradients)
+            sums, rows = _of_module(network, params[0], take(part.inputs, 0), weights, power, gradients, ways)
             sums = sums[:, None]
         else:
             of_outputs, rows = _of_copies(network, params, part.inputs, part.weights, power, gradients)
@@ -72,15 +89,6 @@ def _of_sets(
         number += rows
     assert total is not None  # there is at least one experience
     return combined(total, number, power)
-
-
-def _gradients_at_once(params: Tensor, inputs: Experiences) -> int:
-    """What fits into the caches of a processor; at least 8 if they take no more than some 100 MB."""
-    # Next to its gradient, an experience needs room for what the layers make of it.
-    each = params.shape[1] + 4 * sum(leaf[0, 0].numel() for leaf in leaves(inputs))
-    if not params.is_cpu:
-        return max(1, 2**27 // each)
-    return max(1, min(2**23 // each, max(8, 2**20 // each)))
 
 
 def _of_copies(
@@ -119,23 +127,24 @@ def _of_module(
     weights: Tensor | None,
     power: int,
     gradients: int,
+    ways: Ways | None,
 ) -> tuple[Tensor, float]:
     """One parent (P,): sums (K, P) and the number of rows, by the first method that torch can do for it."""
-    least = 1 if count(inputs) == 1 else 0  # a single experience leaves nothing to map over
-    for index in range(max(least, _first_method.get(network, 0)), len(METHODS)):
+    known = ways.plan.row_sums if ways else None
+    attempts = _ATTEMPTS if known is None else [one for one in _ATTEMPTS if one[1]]
+    for name, silently in attempts[0 if known is None else list(METHODS).index(known) :]:
+        if name == "mapped" and count(inputs) == 1:
+            continue  # a single experience leaves nothing to map over
         try:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message=".*performance drop", category=UserWarning)
-                sums, rows = METHODS[index](network, params, inputs, weights, power, gradients)
-        except torch.OutOfMemoryError:
-            raise
-        except Exception:
-            if index == len(METHODS) - 1:
+            with gaps_are_silent() if silently else gaps_are_errors():
+                found = METHODS[name](network, params, inputs, weights, power, gradients)
+        except Exception as error:
+            if lacks_memory(error) or name == "one by one" or (ways and name == ways.chosen.row_sums):
                 raise
             continue
-        if index > least:
-            _first_method[network] = index
-        return sums, rows
+        if ways is not None and known is None:
+            ways.note(row_sums=name)
+        return found
     raise AssertionError("unreachable: the last method raises")
 
 
@@ -172,7 +181,7 @@ def backward_mapped(
 ) -> tuple[Tensor, float]:
     """The same, mapping the backward pass alone, over the outputs of a few experiences."""
     total, rows, sums = count(inputs), 0.0, None
-    for some in _slices(total, 16):  # every output costs a backward pass through all of them
+    for some in _slices(total, TOGETHER):
         with torch.enable_grad():
             leaf = params.detach().requires_grad_()
             outputs = differentiable(run(network, leaf[None], take(inputs, (None, some))))[0]
@@ -219,9 +228,18 @@ def one_by_one(
     return sums, rows
 
 
-METHODS = (mapped, backward_mapped, one_by_one)
+TOGETHER = 16  # experiences in a forward pass of which every output costs a backward pass through all of them
 
-_first_method: weakref.WeakKeyDictionary[FlatNetwork, int] = weakref.WeakKeyDictionary()
+METHODS = {"mapped": mapped, "backward mapped": backward_mapped, "one by one": one_by_one}
+
+# Whether torch may loop over single operations for which it has no rule: faster still than one by one.
+_ATTEMPTS = (
+    ("mapped", False),
+    ("backward mapped", False),
+    ("mapped", True),
+    ("backward mapped", True),
+    ("one by one", True),
+)
 
 
 def _slices(total: int, step: int) -> list[slice]:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from safe_mutation.row_sums import raised
+from safe_mutation.torch_internals import is_mapped
 
 
 def affine(weight: Tensor, data: Tensor, bias: Tensor | None, weight_first: bool, power: int) -> Tensor:
@@ -26,14 +27,14 @@ def affine(weight: Tensor, data: Tensor, bias: Tensor | None, weight_first: bool
         weight_first: Whether the weight is the left factor.
         power: p, 1 or 2.
     """
-    function = _MappedAffine if torch._C._functorch.is_batchedtensor(weight) else _Affine
+    function = _MappedAffine if is_mapped(weight) else _Affine
     outputs: Tensor = function.apply(weight, data, bias, weight_first, power)
     return outputs
 
 
 def shift(data: Tensor, bias: Tensor, axis: int, power: int) -> Tensor:
     """Compute data + bias with such gradients for the bias, shared by experiences along ``axis``."""
-    function = _MappedShift if torch._C._functorch.is_batchedtensor(bias) else _Shift
+    function = _MappedShift if is_mapped(bias) else _Shift
     outputs: Tensor = function.apply(data, bias, axis, power)
     return outputs
 

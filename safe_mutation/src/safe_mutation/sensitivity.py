@@ -10,7 +10,6 @@ is one row; either way gradients go back through the whole sequence. Experiences
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TypeAlias
@@ -19,13 +18,23 @@ import torch
 from torch import Tensor
 
 from safe_mutation import linear_shortcut, per_experience
+from safe_mutation.batched_network import BatchedNetwork, planned
+from safe_mutation.chunks import parents_at_once
 from safe_mutation.experience_sets import ExperienceSets
 from safe_mutation.experiences import Experiences, count, map_leaves, take
 from safe_mutation.flat_network import FlatNetwork
-from safe_mutation.network import Network, chunks, differentiable, run, run_rows
+from safe_mutation.network import Network, differentiable, run_rows
+from safe_mutation.out_of_memory import naming_chunk_size
+from safe_mutation.plan import Ways
 from safe_mutation.row_sums import combined
 from safe_mutation.tangent import tangent
 
+_LINEAR = ("linear layers", "linear layers, one parent at a time")
+
+# A pass of so few multiplications costs what its calls cost: K copies in one pass are cheaper than K passes.
+TINY_PASS, TINY_COPIES = 2**14, 2**15
+
+PlannedNetwork: TypeAlias = "FlatNetwork | BatchedNetwork"
 Signs: TypeAlias = Callable[[range, int, int], Tensor]
 
 
@@ -40,13 +49,15 @@ def summed(network: Network, params: Tensor, inputs: Experiences, *, chunk_size:
         inputs: Experiences (N, I, ...).
         chunk_size: Parents per pass; by default what fits into caches.
     """
-    copies = _cheap_copies(network, params, inputs)
+    network = planned(network)
+    ways = network.prepare(params, inputs)
+    copies = _cheap_copies(network, params, inputs, ways)
 
     def compute(chosen: slice) -> Tensor:
         gradients, _ = gradient_per_output(None, network, params[chosen], take(inputs, chosen), copies)
         return combined((gradient.abs_() for gradient in gradients), rows=1, power=1)
 
-    return _in_chunks(compute, params, chunks(network, params, inputs, chunk_size))
+    return _in_chunks(compute, params, _parents_at_once(params, inputs, chunk_size, ways))
 
 
 def absolute(
@@ -63,8 +74,10 @@ def absolute(
         inputs: Experiences (N, I, ...).
         chunk_size: Parents per pass, or for the others gradients per pass; by default what fits.
     """
-    found = _of_linear_layers(network, params.contiguous(), inputs, 1, chunk_size)
-    return per_experience.power_mean(network, params, inputs, 1, chunk_size) if found is None else found
+    network, params = planned(network), params.contiguous()
+    ways = network.prepare(params, inputs)
+    found = _of_linear_layers(network, params, inputs, 1, chunk_size, ways)
+    return _of_every_gradient(network, params, inputs, 1, chunk_size, ways) if found is None else found
 
 
 def root_mean_square(
@@ -89,11 +102,13 @@ def root_mean_square(
             pass. None for exact.
         chunk_size: As for ``absolute``.
     """
-    found = _of_linear_layers(network, params.contiguous(), inputs, 2, chunk_size)
+    network, params = planned(network), params.contiguous()
+    ways = network.prepare(params, inputs)
+    found = _of_linear_layers(network, params, inputs, 2, chunk_size, ways)
     if found is not None:
         return found
     if signs is None:
-        return per_experience.power_mean(network, params, inputs, 2, chunk_size)
+        return _of_every_gradient(network, params, inputs, 2, chunk_size, ways)
 
     def compute(chosen: slice) -> Tensor:
         with torch.enable_grad():
@@ -109,35 +124,7 @@ def root_mean_square(
             squares += found.square_()
         return squares.div_(len(probes)).sqrt_()
 
-    return _in_chunks(compute, params, chunks(network, params, inputs, chunk_size))
-
-
-def _of_linear_layers(
-    network: Network, params: Tensor, inputs: Experiences, power: int, chunk_size: int | None
-) -> Tensor | None:
-    """The sensitivities of ``row_sums`` by the shortcut for linear layers; None where it does not hold."""
-    if linear_shortcut.is_exact(network, params, inputs):
-        parents = chunk_size
-    elif len(params) > 1 and linear_shortcut.is_exact(network, params[:1], take(inputs, slice(1))):
-        parents = 1  # a network that computes its genomes one after the other
-    else:
-        return None
-    forward = partial(linear_shortcut.outputs_with_power_gradients, power=power)
-    copies = _cheap_copies(network, params, inputs)
-    if copies > 1 and not linear_shortcut.is_exact(
-        network, _repeated(params[:1], 2), map_leaves(lambda x: _repeated(x[:1], 2), inputs)
-    ):
-        copies = 1
-
-    def compute(chosen: slice) -> Tensor:
-        some = take(inputs, chosen)
-        gradients, rows = gradient_per_output(forward, network, params[chosen], some, copies, power)
-        return combined(gradients, rows, power)
-
-    try:
-        return _in_chunks(compute, params, chunks(network, params, inputs, parents))
-    except linear_shortcut.Unsuitable:  # a network that uses its weights differently this time
-        return None
+    return _in_chunks(compute, params, _parents_at_once(params, inputs, chunk_size, ways))
 
 
 def second_order(
@@ -160,6 +147,8 @@ def second_order(
         direction: v, shape (N, P).
         chunk_size: Parents per pass; by default what fits into caches.
     """
+    network = planned(network)
+    ways = network.prepare(params, inputs)
 
     def compute(chosen: slice) -> Tensor:
         some = take(inputs, chosen)
@@ -167,17 +156,80 @@ def second_order(
             leaf = params[chosen].detach().requires_grad_()
             rows = run_rows(network, leaf, some)
             outputs = differentiable(rows.outputs)
-        change = tangent(network, params[chosen], direction[chosen], some)
+        change = tangent(network, params[chosen], direction[chosen], some, ways)
         (product,) = torch.autograd.grad(outputs, leaf, grad_outputs=rows.mean_weights() * 2 * change)
         return product.abs_().sqrt_()
 
-    return _in_chunks(compute, params, chunks(network, params, inputs, chunk_size))
+    return _in_chunks(compute, params, _parents_at_once(params, inputs, chunk_size, ways))
 
 
 def divergence(network: Network, params: Tensor, others: Tensor, inputs: Experiences) -> Tensor:
     """Equation 1, how far two sets of genomes (N, P) disagree: 1/I sum_i sum_k (y_k - y'_k)^2, shape (N,)."""
     with torch.no_grad():
         return run_rows(network, params, inputs).divergence_from(run_rows(network, others, inputs))
+
+
+def _of_linear_layers(
+    network: PlannedNetwork,
+    params: Tensor,
+    inputs: Experiences,
+    power: int,
+    chunk_size: int | None,
+    ways: Ways,
+) -> Tensor | None:
+    """The sensitivities of ``row_sums`` by the shortcut for linear layers; None where it does not hold."""
+    way = _linear_way(network, params, inputs, ways)
+    if way is None:
+        return None
+    forward = partial(linear_shortcut.outputs_with_power_gradients, power=power)
+    copies = _cheap_copies(network, params, inputs, ways)
+    if copies > 1:
+        pair = _repeated(params[:1], 2), map_leaves(lambda x: _repeated(x[:1], 2), inputs)
+        copies = copies if _linear_way(network, *pair, network.prepare(*pair)) == "linear layers" else 1
+
+    def compute(chosen: slice) -> Tensor:
+        some = take(inputs, chosen)
+        gradients, rows = gradient_per_output(forward, network, params[chosen], some, copies, power)
+        return combined(gradients, rows, power)
+
+    parents = chunk_size if way == "linear layers" else 1
+    try:
+        return _in_chunks(compute, params, _parents_at_once(params, inputs, parents, ways))
+    except linear_shortcut.Unsuitable:  # a network that uses its weights differently this time
+        return None
+
+
+def _linear_way(network: PlannedNetwork, params: Tensor, inputs: Experiences, ways: Ways) -> str | None:
+    """Whether the shortcut holds, for all parents at once or for one at a time."""
+    known = ways.plan.row_sums
+    if known is not None:
+        return known if known in _LINEAR else None
+    together, alone = _LINEAR
+    if linear_shortcut.is_exact(network, params, inputs):
+        return ways.note(row_sums=together).row_sums
+    # A network that computes its genomes one after the other.
+    if len(params) > 1 and linear_shortcut.is_exact(network, params[:1], take(inputs, slice(1))):
+        return ways.note(row_sums=alone).row_sums
+    return None
+
+
+def _of_every_gradient(
+    network: PlannedNetwork,
+    params: Tensor,
+    inputs: Experiences,
+    power: int,
+    chunk_size: int | None,
+    ways: Ways,
+) -> Tensor:
+    """The sensitivities of ``row_sums`` where the shortcut does not hold, or cannot be told to."""
+    known = ways.plan.row_sums
+    undecided = known in _LINEAR or (
+        known is None and linear_shortcut.is_exact(network, params, inputs) is None
+    )
+    with naming_chunk_size():
+        return per_experience.power_mean(
+            network, params, inputs, power, chunk_size, None if undecided else ways
+        )
 
 
 def gradient_per_output(
@@ -211,25 +263,19 @@ def gradient_per_output(
     return passes, rows.number()
 
 
-_number_of_outputs: weakref.WeakKeyDictionary[Network, int] = weakref.WeakKeyDictionary()
-
-
-def _cheap_copies(network: Network, params: Tensor, inputs: Experiences) -> int:
+def _cheap_copies(network: PlannedNetwork, params: Tensor, inputs: Experiences, ways: Ways) -> int:
     """The number of outputs K where passes are so small that mostly their calls cost time, else 1."""
     if isinstance(inputs, ExperienceSets) or isinstance(network, FlatNetwork):  # mapping copies costs more
         return 1
     work = len(params) * (params.shape[1] + 16 * count(inputs, axis=1))
-    if work > 2**14:
-        return 1
-    try:
-        if network not in _number_of_outputs:
-            one = slice(1)
-            with torch.no_grad():
-                _number_of_outputs[network] = run(network, params[one], take(inputs, (one, one))).shape[2]
-        number = _number_of_outputs[network]
-    except (TypeError, ValueError):
-        return 1  # not hashable, so that it could not be remembered; or a network that fails, as will be seen
-    return number if number * work <= 2**15 else 1
+    number = ways.plan.outputs or 1
+    return number if work <= TINY_PASS and number * work <= TINY_COPIES else 1
+
+
+def _parents_at_once(
+    params: Tensor, inputs: Experiences, chunk_size: int | None, ways: Ways
+) -> Iterable[slice]:
+    return parents_at_once(params, inputs, chunk_size, looped=ways.plan.batching == "looped")
 
 
 def _repeated(values: Tensor, copies: int) -> Tensor:
@@ -240,7 +286,8 @@ def _in_chunks(compute: Callable[[slice], Tensor], params: Tensor, chosen: Itera
     """Sensitivities (N, P) computed for some parents at a time, without a second copy of them all."""
     found: Tensor | None = None
     for some in chosen:
-        part = compute(some)
+        with naming_chunk_size():
+            part = compute(some)
         if len(part) == len(params):
             return part
         found = torch.empty_like(params) if found is None else found

@@ -16,6 +16,7 @@ from safe_mutation.experiences import Experiences
 from safe_mutation.genomes import require_finite
 from safe_mutation.mutation import Genome, Mutation, MutationInfo, Request
 from safe_mutation.noise import Generator
+from safe_mutation.plain_mode import plain_mode
 
 
 @documented
@@ -122,7 +123,7 @@ class ReusableSensitivity(SMG):
             ValueError: As in a call.
             TypeError: As in a call.
         """
-        with torch.inference_mode(False):
+        with plain_mode():
             request = self._read(
                 params, experiences, per_parent, generator, used=True, required=True, peek=True
             )

@@ -1,30 +1,37 @@
 """The change of a network's outputs in a direction: the Jacobian-vector product J v.
 
 Forward-mode differentiation gives it exactly in one pass. Where torch has no forward rule for a
-layer, the rule is sought among its plainer kernels; failing that, J v is the derivative of J'u with
-respect to u (exact, two backward passes); and as the last resort a central difference, good to about
-three digits in float32. Which one a network needs is found out once.
+layer, the rule is sought among its elementary operations; failing that, J v is the derivative of J'u
+with respect to u (exact, two backward passes); and as the last resort a central difference, good to
+about three digits in float32. Which one a network needs is found out once, and kept in its plan.
 """
 
 from __future__ import annotations
 
+import threading
 import warnings
-import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from safe_mutation.batched_network import planned
 from safe_mutation.experiences import Experiences
 from safe_mutation.network import Network, run
+from safe_mutation.out_of_memory import lacks_memory
+from safe_mutation.plain_kernels import PlainKernels
+from safe_mutation.plan import Ways
+
+# torch has one level of forward-mode differentiation for the whole process.
+_LEVEL = threading.RLock()
 
 
-def tangent(network: Network, params: Tensor, direction: Tensor, inputs: Experiences) -> Tensor:
+def tangent(
+    network: Network, params: Tensor, direction: Tensor, inputs: Experiences, ways: Ways | None = None
+) -> Tensor:
     """J v for each parent, as rows (N, R, K) like ``run``.
 
     Args:
@@ -32,48 +39,55 @@ def tangent(network: Network, params: Tensor, direction: Tensor, inputs: Experie
         params: Genomes (N, P).
         direction: v (N, P).
         inputs: Experiences (N, I, ...).
+        ways: The plan of the call that this is a part of.
     """
-    last = len(METHODS) - 1
-    for index in range(_remembered(network), last):
+    network = planned(network)
+    ways = ways or network.prepare(params, inputs)
+    known = ways.plan.tangent
+    names = list(METHODS)
+    for name in names[0 if known is None else names.index(known) :]:
         try:
-            result = METHODS[index](network, params, direction, inputs)
-        except torch.OutOfMemoryError:
-            raise
-        except (RuntimeError, ValueError):  # run() reports a network's RuntimeError as a ValueError
+            found = METHODS[name](network, params, direction, inputs)
+        except Exception as error:
+            if lacks_memory(error) or name == names[-1] or name == ways.chosen.tangent:
+                raise
             continue
-        _remember(network, index)
-        return result
-    if _remembered(network) < last:
-        warnings.warn(
-            "torch can differentiate this network neither forwards nor twice: SM-G-SO falls back on a "
-            "central difference, good to about three digits",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-        _remember(network, last)
-    return METHODS[last](network, params, direction, inputs)
+        if known is None:
+            ways.note(tangent=name)
+        if name == names[-1] != known:
+            warnings.warn(
+                "torch can differentiate this network neither forwards nor twice: SM-G-SO falls back on a "
+                "central difference, good to about three digits",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        break
+    return found
 
 
 def forward_mode(network: Network, params: Tensor, direction: Tensor, inputs: Experiences) -> Tensor:
     """J v by dual numbers; exact."""
-    _load_forward_ad()
-    with torch.no_grad(), forward_ad.dual_level():
-        outputs = run(network, forward_ad.make_dual(params.detach(), direction), inputs)
-        primal, found = forward_ad.unpack_dual(outputs)
-    return torch.zeros_like(primal) if found is None else found
+    while True:
+        with torch.no_grad(), _dual_level():
+            dual = forward_ad.make_dual(params.detach(), direction)
+            outputs = run(network, dual, inputs)
+            primal, found = forward_ad.unpack_dual(outputs)
+            # A level that belongs to the caller of another thread may have been closed in the meantime.
+            if forward_ad.unpack_dual(dual).tangent is not None:
+                return torch.zeros_like(primal) if found is None else found
 
 
 def forward_mode_of_plain_kernels(
     network: Network, params: Tensor, direction: Tensor, inputs: Experiences
 ) -> Tensor:
-    """J v by dual numbers, avoiding fused kernels that have no forward rule; exact."""
-    with _plain_kernels():
+    """J v by dual numbers through elementary operations, where fused kernels have no forward rule; exact."""
+    with PlainKernels():
         return forward_mode(network, params, direction, inputs)
 
 
 def double_backward(network: Network, params: Tensor, direction: Tensor, inputs: Experiences) -> Tensor:
     """J v as the derivative of v'(J'u) with respect to u; exact."""
-    with torch.enable_grad(), _plain_kernels():
+    with torch.enable_grad(), PlainKernels():
         leaf = params.detach().requires_grad_()
         outputs = run(network, leaf, inputs)
         u = torch.zeros_like(outputs, requires_grad=True)
@@ -94,41 +108,35 @@ def central_difference(network: Network, params: Tensor, direction: Tensor, inpu
     return (ahead - behind) / (2 * step[:, :, None])
 
 
-METHODS = (forward_mode, forward_mode_of_plain_kernels, double_backward, central_difference)
-
-_methods: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
-
-
-def _remembered(network: Network) -> int:
-    try:
-        return _methods.get(network, 0)
-    except TypeError:  # neither hashable nor weakly referable
-        return 0
-
-
-def _remember(network: Network, index: int) -> None:
-    try:
-        _methods[network] = index
-    except TypeError:
-        return
+METHODS = {
+    "forward mode": forward_mode,
+    "forward mode, plain kernels": forward_mode_of_plain_kernels,
+    "double backward": double_backward,
+    "central difference": central_difference,
+}
 
 
 @contextmanager
-def _plain_kernels() -> Iterator[None]:
-    with warnings.catch_warnings():
-        # torch warns about the setting for Intel GPUs when it puts the setting back.
-        warnings.filterwarnings("ignore", message="TF32 acceleration", category=UserWarning)
-        with (
-            torch.backends.mkldnn.flags(enabled=False),
-            torch.backends.cudnn.flags(enabled=False),
-            sdpa_kernel(SDPBackend.MATH),
-        ):
+def _dual_level() -> Iterator[None]:
+    """A level of forward-mode differentiation, or the caller's where one is open: torch has no second one."""
+    with _LEVEL:
+        _load_forward_ad()
+        level = forward_ad.dual_level()
+        try:
+            level.__enter__()
+        except RuntimeError:
             yield
+            return
+        try:
+            yield
+        finally:
+            level.__exit__(None, None, None)
 
 
 @cache
 def _load_forward_ad() -> None:
     """Let torch load its forward-mode rules, which since torch 2.13 raises a warning about its own code."""
-    with warnings.catch_warnings(), forward_ad.dual_level():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        forward_ad.make_dual(torch.zeros(1), torch.zeros(1))
+        with suppress(RuntimeError), forward_ad.dual_level():
+            forward_ad.make_dual(torch.zeros(1), torch.zeros(1))

@@ -1,0 +1,76 @@
+"""A module whose trainable parameters are replaced for the time of a call, and which forgets the call."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+from torch import nn
+
+from safe_mutation.module_state import ModuleState
+from safe_mutation.plain_kernels import OwnKernels, PlainKernels
+from safe_mutation.torch_internals import is_dual, is_transformed
+
+_RECURRENT = (nn.RNNBase, nn.RNNCellBase)
+
+
+class ModuleHost:
+    """Calls a module with other tensors in place of its parameters.
+
+    Args:
+        module: The module; between calls it is as it was when this was made.
+        names: Names of the parameters that are replaced.
+    """
+
+    def __init__(self, module: nn.Module, names: list[str]) -> None:
+        self._module = module
+        self._lock = threading.RLock()  # threads may share a network, but not its module at the same time
+        self._state = ModuleState(module)
+        layers = list(module.modules())
+        self._recurrent = [layer for layer in layers if isinstance(layer, nn.RNNBase)]
+        self._cells = any(isinstance(layer, _RECURRENT) for layer in layers)
+        self._attention = any(isinstance(layer, nn.MultiheadAttention) for layer in layers)
+        places: dict[int, list[tuple[dict[str, Any], str]]] = {}  # more than one where a parameter is tied
+        for layer in layers:
+            for key, parameter in layer._parameters.items():
+                if parameter is not None:
+                    places.setdefault(id(parameter), []).append((layer._parameters, key))
+        named = dict(module.named_parameters())
+        self._slots = [(named[name], places[id(named[name])]) for name in names]
+
+    def call(self, tensors: Sequence[Any], function: Callable[[nn.Module], Any]) -> Any:
+        """Return ``function(module)`` with these tensors in place of the parameters."""
+        return self.answers(tensors, function, times=1)[0]
+
+    def answers(self, tensors: Sequence[Any], function: Callable[[nn.Module], Any], times: int) -> list[Any]:
+        """The same a number of times, without forgetting anything in between."""
+        with self._holding(tensors) as module, self._differentiable_kernels(tensors):
+            return [function(module) for _ in range(times)]
+
+    @contextmanager
+    def _holding(self, tensors: Sequence[Any]) -> Iterator[nn.Module]:
+        with self._lock:
+            try:
+                self._fill(tensors)
+                yield self._module
+            finally:
+                self._fill([parameter for parameter, _ in self._slots])
+                self._state.restore()
+
+    def _fill(self, tensors: Sequence[Any]) -> None:
+        for tensor, (_, slots) in zip(tensors, self._slots, strict=True):
+            for parameters, key in slots:
+                parameters[key] = tensor
+        for layer in self._recurrent:  # these keep a second list of their weights
+            layer._flat_weights = [getattr(layer, name) for name in layer._flat_weights_names]
+
+    def _differentiable_kernels(self, tensors: Sequence[Any]) -> AbstractContextManager[Any]:
+        """Avoid kernels without the gradients that are needed."""
+        fused = self._cells or self._attention
+        if fused and any(is_transformed(tensor) or is_dual(tensor) for tensor in tensors):
+            return PlainKernels()
+        if self._recurrent and any(tensor.is_cuda for tensor in tensors):
+            return PlainKernels()  # cuDNN's recurrent kernels have no gradients in eval mode
+        return OwnKernels() if self._attention else nullcontext()

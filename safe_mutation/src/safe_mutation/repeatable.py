@@ -1,0 +1,63 @@
+"""Refusing networks that answer the same question differently: nothing could be measured on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from safe_mutation.experience_sets import ExperienceSets
+from safe_mutation.experiences import Experiences, count, take
+
+EXPERIENCES = 16  # so many are asked about
+TIMES = 8  # so often where random numbers are drawn: rare changes, of little dropout, show too
+
+
+def a_few(params: Tensor, inputs: Experiences) -> tuple[Tensor, Experiences]:
+    """The first genome that has experiences (1, P), and some of these (1, I, ...)."""
+    first = 0
+    if isinstance(inputs, ExperienceSets):
+        rectangle = inputs.rectangles[0]
+        first = 0 if rectangle.lanes is None else int(rectangle.lanes[0])
+        inputs = rectangle.inputs
+    few = slice(min(EXPERIENCES, count(inputs, axis=1)))
+    return params[first : first + 1], take(inputs, (slice(1), few))
+
+
+def refuse_different_answers(answers: Callable[[int], Sequence[Tensor]]) -> None:
+    """Ask the same a few times.
+
+    torch's random numbers go on as if nothing had been asked.
+
+    Args:
+        answers: Called with a number of times; returns as many outputs for the same genome and experiences.
+
+    Raises:
+        ValueError: If they differ by more than rounding.
+    """
+    state = torch.random.get_rng_state()
+    try:
+        first, *others = answers(2)
+        if not torch.equal(torch.random.get_rng_state(), state):
+            others += answers(TIMES)
+    finally:
+        torch.random.set_rng_state(state)
+    if not all(alike(first, other) for other in others):
+        raise ValueError(
+            "expected outputs that depend on weights and experiences alone, got others when asked again: "
+            "does the network sample, drop out, or keep a state from call to call? Take what does not: "
+            "FlatNetwork(module, forward=...), where forward(module, x) returns the mean or the logits, or "
+            "resets the state first"
+        )
+
+
+def alike(first: Tensor, second: Tensor) -> bool:
+    """Whether outputs are equal but for rounding."""
+    if first.shape != second.shape:
+        return False
+    if not first.is_floating_point():
+        return torch.equal(first, second)
+    rounding = 100 * torch.finfo(first.dtype).eps
+    largest = float(first.detach().nan_to_num().abs().amax())
+    return torch.allclose(first, second, rtol=rounding, atol=rounding * largest, equal_nan=True)
