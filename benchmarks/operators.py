@@ -34,7 +34,8 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
-from evolution.networks.feed_forward import ParityNetwork, hard_maze_network, large_scale_network
+from evolution.networks.feed_forward import hard_maze_network, large_scale_network
+from evolution.networks.parity_rnn import ParityNetwork
 from safe_mutation import FlatNetwork, make
 from safe_mutation.mutation import Mutation
 

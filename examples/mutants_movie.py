@@ -21,11 +21,14 @@ import torch
 from matplotlib.animation import PillowWriter
 from matplotlib.collections import LineCollection
 
-from evolution.algorithms.steady_state_ga import Individual
 from evolution.checkpoint import UNREADABLE
-from evolution.domains.breadcrumb_hard_maze import Evaluation, evaluate_hard_maze
+from evolution.domain import Evaluation
+from evolution.domains.breadcrumb_hard_maze import BreadcrumbHardMaze
 from evolution.domains.hard_maze_picture import CHILDREN, FAILS, SOLVES, draw_maze, draw_paths, mutants
-from evolution.networks.feed_forward import hard_maze_network
+from evolution.individual import Individual
+from paper.style import SM_G
+
+DOMAIN = BreadcrumbHardMaze()
 
 DECISIONS_PER_PICTURE = 4
 PICTURES_PER_SECOND = 12
@@ -45,7 +48,7 @@ def load_champion(path: Path) -> Individual:
             )
     except UNREADABLE as error:
         raise ValueError(f"expected a champion.npz of evolve.py, got {path} ({error})") from None
-    expected = (hard_maze_network().num_params,)
+    expected = (DOMAIN.network.num_params,)
     if champion.genome.shape != expected:
         raise ValueError(f"expected a hard maze champion of shape {expected}, got {champion.genome.shape}")
     return champion
@@ -103,18 +106,16 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("champion", type=Path, help="champion.npz of a run of evolve.py in the hard maze")
-    safe = ("SM-G-ABS", "SM-G-SUM", "SM-G-SO")
-    parser.add_argument("--operator", choices=safe, default="SM-G-SUM", help="default: %(default)s")
+    parser.add_argument("--operator", choices=SM_G, default="SM-G-SUM", help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=1, help="of the mutations (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("mutants"), help="path without .gif and .png")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     try:
         champion = load_champion(options.champion)
-        genomes = mutants(champion, options.operator, options.seed)
+        genomes = mutants(DOMAIN, champion, options.seed, options.operator)
         options.output.parent.mkdir(parents=True, exist_ok=True)
-        network = hard_maze_network()
-        animate({name: evaluate_hard_maze(network, kids) for name, kids in genomes.items()}, options.output)
+        animate({name: DOMAIN.evaluate(kids) for name, kids in genomes.items()}, options.output)
     except (ValueError, OSError) as error:
         print(f"mutants_movie.py: error: {error}", file=sys.stderr)
         return 2

@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 
 import reproduce
-from paper import results_page as results_readme
-from paper.figures import robustness
-from paper.figures.intensity_grid import INTENSITIES, result_file, score
+from evolution.result import solved_at
+from paper import results_page
+from paper.figures import parity_mutants
+from paper.figures.intensity_grid import BUDGET, INTENSITIES, result_file, score
 from paper.figures.intensity_grid import table as intensity_table
-from paper.figures.open_choices import table as choices_table
-from paper.statistics import faster, hard_maze_claims, more_solved, parity_claims, solved_at, table
-from paper.table_s2 import OPERATORS
+from paper.figures.open_choices import OPEN_CHOICES
+from paper.figures.success_curves import hard_maze_claims, parity_claims
+from paper.statistics import faster, more_solved, table
+from paper.style import METHODS
 
 NEVER = np.inf
 
@@ -25,10 +27,9 @@ def spread(start, stop, failures=0):
     return np.concatenate([np.linspace(start, stop, 20 - failures), [NEVER] * failures])
 
 
-def write_result(path, evaluations, budget=100_000):
+def write_result(path, evaluations):
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {
-        "settings": {"max_evaluations": budget},
         "runs": [{"solved_at": None if at == NEVER else int(at)} for at in evaluations],
     }
     path.write_text(json.dumps(content))
@@ -71,17 +72,17 @@ def test_the_papers_pattern_satisfies_every_claim_of_the_hard_maze():
 
 
 def test_methods_that_are_all_alike_satisfy_no_claim_of_superiority():
-    data = {method: spread(10_000, 90_000) for method in OPERATORS}
+    data = {method: spread(10_000, 90_000) for method in METHODS}
     assert not any(claim.holds for claim in parity_claims(data))
 
 
 def test_the_table_of_claims_goes_into_the_readme_and_leaves_the_rest(tmp_path, capsys):
-    for method in OPERATORS:
+    for method in METHODS:
         write_result(tmp_path / "figure-1" / f"{method}.json", spread(10_000, 90_000))
     readme = tmp_path / "README.md"
     readme.write_text(
         "# Results\n\n"
-        + "outdated\n".join(mark.format("claims") for mark in results_readme.MARKS)
+        + "outdated\n".join(mark.format("claims") for mark in results_page.MARKS)
         + "the end\n"
     )
     for _ in range(2):
@@ -98,14 +99,14 @@ def test_the_table_of_claims_goes_into_the_readme_and_leaves_the_rest(tmp_path, 
 
 def test_a_choice_is_compared_with_the_control_that_made_the_same_choice(tmp_path):
     for figure in ("figure-1", "figure-3"):
-        for method in OPERATORS:
+        for method in METHODS:
             write_result(tmp_path / figure / f"{method}.json", spread(10_000, 90_000))
     slow, fast = spread(80_000, 99_000), spread(1_000, 9_000)
     write_result(tmp_path / "choices" / "parity-SO-unit.json", fast)
     write_result(tmp_path / "choices" / "parity-control-one-output.json", slow)
     write_result(tmp_path / "choices" / "parity-SUM-one-output.json", slow)
     write_result(tmp_path / "choices" / "maze-ABS-removal.json", fast)
-    rows = [row.strip("| ").split(" | ") for row in choices_table(tmp_path).splitlines()[2:]]
+    rows = [row.strip("| ").split(" | ") for row in OPEN_CHOICES.table(tmp_path).splitlines()[2:]]
     p_values = {(row[1], row[2].split()[0]): row[5:] for row in rows}
     assert p_values["SM-G-SO", "direction"] == ["6.8e-08", "6.8e-08"]  # the figure's own control
     assert p_values["SM-G-SUM", "one"][1] == "1"  # the control with one output
@@ -114,12 +115,12 @@ def test_a_choice_is_compared_with_the_control_that_made_the_same_choice(tmp_pat
 
 
 def test_runs_of_further_seeds_are_pooled(tmp_path):
-    for method in OPERATORS:
+    for method in METHODS:
         write_result(tmp_path / "figure-3" / f"{method}.json", spread(10_000, 90_000, failures=2))
         write_result(tmp_path / "more" / "figure-3" / f"{method}.json", spread(10_000, 90_000))
     assert reproduce.main(["claims", "--results", str(tmp_path)]) == 0
     single, pooled = (
-        (tmp_path / "README.md").read_text().split(results_readme.MARKS[0].format("figure-3 pooled"))
+        (tmp_path / "README.md").read_text().split(results_page.MARKS[0].format("figure-3 pooled"))
     )
     assert "control 18/20" in single
     assert "control 38/40" in pooled
@@ -141,10 +142,10 @@ def test_reading_a_result_turns_failures_into_infinity(tmp_path):
 
 
 def test_the_intensity_table_finds_the_best_of_each_row(tmp_path):
-    for method in OPERATORS:
+    for method in METHODS:
         for column, intensity in enumerate(INTENSITIES):
             write_result(result_file(tmp_path, method, intensity), [1000.0 * (1 + abs(column - 2))] * 8)
-    assert score(runs(10, NEVER), 100) == 55
+    assert score(runs(10, NEVER)) == (10 + BUDGET) / 2
     rows = intensity_table(tmp_path).splitlines()[2:]
     assert [row.split("|")[-3].strip() for row in rows] == ["0.01"] * 5
     assert "| 8/8, 1k |" in rows[0]
@@ -155,22 +156,19 @@ def test_robustness_asks_for_the_solutions_first(tmp_path, capsys):
     assert "run figure-1 first" in capsys.readouterr().err
 
 
-def test_robustness_claims_follow_the_counts(tmp_path):
+def test_robustness_claims_follow_the_counts():
     rng = np.random.default_rng(1)
 
     def mutants(mean):
         return rng.binomial(16, mean, size=(20, 50)).tolist()
 
     correct = {
-        by: {op: mutants(0.6 if op in ("control", "SM-R") else 0.9) for op in robustness.MUTATORS}
-        for by in OPERATORS
+        by: {op: mutants(0.6 if op in ("control", "SM-R") else 0.9) for op in parity_mutants.MUTATORS}
+        for by in METHODS
     }
-    result = tmp_path / "robustness.json"
-    result.write_text(json.dumps({"correct": correct}))
-    assert [claim.holds for claim in robustness.claims(result)] == [True] * 4
+    assert [claim.holds for claim in parity_mutants.claims(correct)] == [True] * 4
     correct["SM-R"]["SM-G-SO"] = mutants(0.5)
-    result.write_text(json.dumps({"correct": correct}))
-    assert [claim.holds for claim in robustness.claims(result)] == [True, True, False, True]
+    assert [claim.holds for claim in parity_mutants.claims(correct)] == [True, True, False, True]
 
 
 def test_the_table_is_markdown():

@@ -14,11 +14,14 @@ import pytest
 import evolve
 import reproduce
 from evolution import checkpoint
-from evolution.algorithms.steady_state_ga import Individual
-from evolution.domains.recurrent_parity import evaluate_parity
-from evolution.experiment import Experiment
-from evolution.networks.feed_forward import ParityNetwork
+from evolution.domains import DOMAINS
+from evolution.domains.recurrent_parity import RecurrentParity
+from evolution.experiment import resume
+from evolution.individual import Individual
+from paper.figure import Request
 from paper.figures.open_choices import CHOICES
+from paper.figures.success_curves import FIGURE_1, FIGURE_3
+from paper.table_s2 import experiment
 
 EXAMPLES = Path(evolve.__file__).parent
 
@@ -38,9 +41,18 @@ def small(output, *more, domain="recurrent-parity", operator="SM-G-SUM"):
     ]
 
 
-def start(script, *arguments, checkpoint_interval=60):
-    """Run a script in a process of its own, importing the packages this test imports."""
-    program = (
+def start(script, *arguments, checkpoint_interval=60, kill_after=None):
+    """Run a script in a process of its own, which may kill itself after so many evaluations."""
+    kill = (
+        ""
+        if kill_after is None
+        else f"from evolution import lockstep; import os; tell = lockstep.Replicate.tell; told = [0]\n"
+        f"def tell_or_die(self, children):\n"
+        f"    tell(self, children); told[0] += len(children)\n"
+        f"    if told[0] > {kill_after}: os.kill(os.getpid(), 9)\n"
+        f"lockstep.Replicate.tell = tell_or_die\n"
+    )
+    program = kill + (
         f"import sys, {script}; from evolution import experiment; "
         f"experiment.CHECKPOINT_INTERVAL = {checkpoint_interval}; "
         f"sys.exit({script}.main())"
@@ -66,10 +78,12 @@ def test_the_same_seed_gives_the_same_history_and_another_another(tmp_path):
     assert evolve.main(small(tmp_path / "c", "--seed", "2")) == 0
     a, b, c = ((tmp_path / name / "history.jsonl").read_bytes() for name in "abc")
     assert a == b != c
-    settings = json.loads((tmp_path / "a" / "settings.json").read_text())
-    assert settings["seed"] == 1
-    assert settings["operator_settings"]["sigma"] == 0.001
-    assert settings["versions"]["torch"].startswith("2.")
+    record = json.loads((tmp_path / "a" / "record.json").read_text())
+    assert record["seed"] == 1
+    assert record["operator"]["sigma"] == 0.001
+    assert record["algorithm"]["population_size"] == 250
+    assert record["domain"]["experiences_kept"] == 100
+    assert record["versions"]["torch"].startswith("2.")
 
 
 def test_history_tells_how_the_runs_went(tmp_path):
@@ -109,7 +123,7 @@ def test_it_stops_at_the_wanted_number_of_solutions_and_stays_stopped(tmp_path, 
     assert "1 of 6 runs solved" in capsys.readouterr().out
     with np.load(tmp_path / "champion.npz") as champion:
         assert champion["solved"]
-        assert (evaluate_parity(ParityNetwork(), champion["genome"][None]).behavior > 0.5).all()
+        assert (RecurrentParity().evaluate(champion["genome"][None]).behavior > 0.5).all()
     before = files(tmp_path)
     assert evolve.main(arguments) == 0
     assert "1 of 6 runs solved" in capsys.readouterr().out
@@ -118,16 +132,25 @@ def test_it_stops_at_the_wanted_number_of_solutions_and_stays_stopped(tmp_path, 
     }
 
 
-def test_of_several_solutions_the_most_robust_is_champion(monkeypatch):
-    experiment = Experiment("breadcrumb-hard-maze", "control", 1, 3, 250)
-    lockstep = experiment.lockstep()
-    for ga, (at, fitness) in zip(lockstep.gas, [(None, -1.0), (700, -9.0), (900, -5.0)], strict=True):
-        lockstep.solved_at[ga.run] = at
-        ga.champion = Individual(np.zeros(1266, np.float32), fitness, at is not None, np.zeros((1, 11)))
-    monkeypatch.setattr(evolve, "robustness", lambda champion, operator, seed: champion.fitness)
-    run, champion = evolve.choose_champion(lockstep, "breadcrumb-hard-maze", "SM-G-SUM", 1)
-    assert (run, champion.fitness) == (2, -5.0)
-    assert evolve.choose_champion(lockstep, "recurrent-parity", "SM-G-SUM", 1)[0] == 1
+def test_of_several_solutions_the_domains_favourite_is_shown_or_the_earliest(monkeypatch):
+    lockstep = experiment(
+        DOMAINS["breadcrumb-hard-maze"](), "control", runs=3, max_evaluations=250
+    ).lockstep()
+    for replicate, (at, fitness) in zip(
+        lockstep.replicates, [(None, -1.0), (900, -9.0), (700, -5.0)], strict=True
+    ):
+        replicate.solved_at = at
+        replicate.champion = Individual(
+            np.zeros(1266, np.float32), fitness, at is not None, np.zeros((1, 11))
+        )
+    favourite = type(lockstep.domain)
+    monkeypatch.setattr(favourite, "preference", lambda self, solution, seed: -solution.fitness)
+    assert evolve.choose_champion(lockstep, 1).run == 1
+    monkeypatch.setattr(favourite, "preference", lambda self, solution, seed: 0.0)
+    assert evolve.choose_champion(lockstep, 1).run == 2
+    for replicate in lockstep.replicates:
+        replicate.solved_at = None
+    assert evolve.choose_champion(lockstep, 1).run == 0
 
 
 def test_an_interrupted_run_goes_on_to_the_same_end(tmp_path):
@@ -144,7 +167,7 @@ def test_an_interrupted_run_goes_on_to_the_same_end(tmp_path):
     assert "the same command goes on" in errors
     assert (tmp_path / "cut" / "champion.npz").exists()
     assert evolve.main([*arguments, "--output", str(tmp_path / "cut")]) == 0
-    for name in ("history.jsonl", "champion.npz", "settings.json"):
+    for name in ("history.jsonl", "champion.npz", "record.json"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
@@ -153,6 +176,11 @@ def test_an_interrupted_run_goes_on_to_the_same_end(tmp_path):
     [
         (["no-such-maze"], "breadcrumb-hard-maze"),
         (["recurrent-parity", "--operator", "SM-X"], "SM-G-ABS"),
+        (["recurrent-parity", "--algorithm", "magic"], "hill-climber"),
+        (
+            ["recurrent-parity", "--variant", "none"],
+            "expected a variant of recurrent-parity out of ['one output']",
+        ),
         (["recurrent-parity", "--runs", "0"], "expected at least 1 replicate, got 0"),
         (["recurrent-parity", "--solutions", "9"], "expected 1 to 8, the number of runs, got 9"),
         (["recurrent-parity", "--seed", "-1"], "expected a seed from 0"),
@@ -180,6 +208,10 @@ def test_a_run_folder_of_other_settings_is_left_alone(tmp_path, capsys):
     before = files(tmp_path)
     assert evolve.main(small(tmp_path, "--seed", "7")) == 2
     assert "seed: 1 there, 7 now" in capsys.readouterr().err
+    assert evolve.main(small(tmp_path, "--variant", "one output")) == 2
+    assert "domain.outputs: 2 there, 1 now" in capsys.readouterr().err
+    assert evolve.main(small(tmp_path, "--algorithm", "hill-climber")) == 2
+    assert "algorithm.class: 'SteadyStateGA' there, 'HillClimber' now" in capsys.readouterr().err
     assert files(tmp_path) == before
 
 
@@ -192,17 +224,12 @@ def reproduction(folder, *more):
 
 def test_killing_a_reproduction_again_and_again_changes_nothing(tmp_path):
     assert reproduce.main(reproduction(tmp_path / "whole")) == 0
-    chance = np.random.default_rng()
-    kills = 0
-    for _ in range(10):
-        process = start("reproduce", *reproduction(tmp_path / "cut"), checkpoint_interval=0.05)
-        while not (tmp_path / "cut" / "work").exists() and process.poll() is None:
-            time.sleep(0.02)
-        time.sleep(chance.uniform(0, 1.0))
-        process.kill()
-        process.communicate()
-        kills += process.returncode == -signal.SIGKILL
-    assert kills
+    for evaluations in (0, 100, 700, 1200, 2500, 3300):  # of all runs together, when it is killed
+        process = start(
+            "reproduce", *reproduction(tmp_path / "cut"), checkpoint_interval=0.05, kill_after=evaluations
+        )
+        process.communicate(timeout=120)
+        assert process.returncode == -signal.SIGKILL
     assert reproduce.main(reproduction(tmp_path / "cut")) == 0
     assert files(tmp_path / "cut" / "results") == files(tmp_path / "whole" / "results")
     assert (tmp_path / "whole" / "results" / "figure-1" / "SM-G-SUM.json").exists()
@@ -225,15 +252,31 @@ def test_results_of_other_settings_are_not_mixed(tmp_path, capsys):
     assert files(tmp_path) == before
 
 
-def test_every_open_choice_runs_and_says_what_it_chose(tmp_path):
-    sizes = ["--runs", "1", "--max-evaluations", "255"]
-    folders = ["--results", str(tmp_path), "--work", str(tmp_path / "work")]
-    assert reproduce.main(["choices", *sizes, *folders]) == 0
+def test_every_open_choice_is_an_experiment_of_its_own(tmp_path):
+    request = Request(1, (), tmp_path, tmp_path / "work", runs=1, max_evaluations=255)
     for name, choice in CHOICES.items():
-        settings = json.loads((tmp_path / "choices" / f"{name}.json").read_text())["settings"]
-        assert settings["operator"] == choice.operator
-        usual = Experiment(settings["domain"], choice.operator, 1, 1, 255).settings()
-        assert settings != usual
+        record = choice.experiment(request).record()
+        assert record["domain"]["network"].startswith(
+            "ParityNetwork" if choice.figure is FIGURE_1 else "FeedForward of 11-8"
+        )
+        usual = experiment(
+            DOMAINS[choice.figure.domain](), choice.method, runs=1, max_evaluations=255
+        ).record()
+        changed = {part for part in record if record[part] != usual[part]}
+        expected = {"unit": "operator", "mean": "operator", "unclipped": "operator", "removal": "algorithm"}
+        assert changed == {expected.get(name.rsplit("-", 1)[1], "domain")}
+
+
+def test_the_open_choices_run_and_are_compared(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "paper.figures.open_choices.CHOICES",
+        {name: CHOICES[name] for name in ("maze-SO-unit", "parity-SO-one-output")},
+    )
+    sizes = ["--runs", "2", "--max-evaluations", "255"]
+    folders = ["--results", str(tmp_path), "--work", str(tmp_path / "work")]
+    for figure in (FIGURE_1.name, FIGURE_3.name, "choices"):
+        assert reproduce.main([figure, "--methods", "control", "SM-G-SO", *sizes, *folders]) == 0
+    assert "one sigmoid output" in (tmp_path / "README.md").read_text()
 
 
 def test_an_unknown_figure_lists_the_known(capsys):
@@ -244,21 +287,40 @@ def test_an_unknown_figure_lists_the_known(capsys):
 
 
 def test_a_damaged_checkpoint_is_named_and_the_one_before_used(tmp_path, capsys):
-    experiment = Experiment("recurrent-parity", "control", 1, 2, 2000)
-    lockstep, settings = experiment.lockstep(), experiment.settings()
-    saved = tmp_path / "checkpoint.npz"
+    small_one = experiment(RecurrentParity(), "control", runs=2, max_evaluations=2000)
+    lockstep, record = small_one.lockstep(), small_one.record()
+    saved, kept = tmp_path / "checkpoint.npz", []
     for number, _ in enumerate(lockstep.run()):
         if number in (50, 90):
-            checkpoint.save(saved, lockstep, settings)
-            evaluations = [ga.evaluations for ga in lockstep.gas]
-        if number == 50:
-            earlier = evaluations
+            checkpoint.save(saved, lockstep.state(), record)
+            kept.append([replicate.evaluations for replicate in lockstep.replicates])
         if number == 90:
             break
     content = bytearray(saved.read_bytes())
     content[len(content) // 2] ^= 1  # a single flipped bit
     saved.write_bytes(content)
-    again = experiment.lockstep()
-    assert checkpoint.restore(saved, again, settings)
-    assert [ga.evaluations for ga in again.gas] == earlier != evaluations
+    again = resume(small_one, saved)
+    assert [replicate.evaluations for replicate in again.replicates] == kept[0] != kept[1]
     assert f"damaged checkpoint {saved}" in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_another_machine_goes_on_with_a_word(tmp_path, capsys, monkeypatch):
+    small_one = experiment(RecurrentParity(), "control", runs=1, max_evaluations=300)
+    lockstep = small_one.lockstep()
+    next(lockstep.run())
+    checkpoint.save(tmp_path / "checkpoint.npz", lockstep.state(), small_one.record())
+    monkeypatch.setattr("evolution.experiment.machine", lambda: "an abacus")
+    assert resume(small_one, tmp_path / "checkpoint.npz").evaluations == 250
+    assert "goes on on an abacus" in capsys.readouterr().err
+
+
+def test_a_result_of_an_earlier_version_is_read_and_not_taken_for_finished(tmp_path, capsys):
+    folder = tmp_path / "figure-1"
+    folder.mkdir()
+    old = {"command": "", "settings": {"seed": 1}, "runs": [{"run": 0, "solved_at": 500}]}
+    (folder / "control.json").write_text(json.dumps(old))
+    assert reproduce.main(["figure-1", "--results", str(tmp_path), "--work", str(tmp_path / "work")]) == 2
+    assert "was written by an earlier version" in capsys.readouterr().err
+    assert FIGURE_1.solved(tmp_path)["control"].tolist() == [500]
+    assert reproduce.main(["claims", "--results", str(tmp_path)]) == 0
+    assert (folder / "figure-1.png").exists()

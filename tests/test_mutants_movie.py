@@ -5,17 +5,17 @@ import pytest
 from PIL import Image
 
 import mutants_movie
-from evolution.algorithms.steady_state_ga import Individual
-from evolution.domains.breadcrumb_hard_maze import evaluate_hard_maze
+from evolution.domains.breadcrumb_hard_maze import BreadcrumbHardMaze
 from evolution.domains.hard_maze_picture import CONTROL_SIGMA, mutants
-from evolution.networks.feed_forward import hard_maze_network
+from evolution.individual import Individual
+
+DOMAIN = BreadcrumbHardMaze()
 
 
 @pytest.fixture(scope="module")
 def champion():
-    network = hard_maze_network()
-    genome = network.initial_genomes(1, np.random.default_rng(7))
-    evaluation = evaluate_hard_maze(network, genome)
+    genome = DOMAIN.network.initial_genomes(1, np.random.default_rng(7))
+    evaluation = DOMAIN.evaluate(genome)
     return Individual(genome[0], float(evaluation.fitness[0]), False, evaluation.experiences[0][::4])
 
 
@@ -23,7 +23,7 @@ def champion():
 def test_both_operators_step_equally_far(champion, operator):
     lengths = {
         name: np.median(np.linalg.norm(children - champion.genome, axis=1))
-        for name, children in mutants(champion, operator, seed=3).items()
+        for name, children in mutants(DOMAIN, champion, seed=3, safe=operator).items()
     }
     assert lengths["control"] == pytest.approx(CONTROL_SIGMA * np.sqrt(1266), rel=0.05)
     assert lengths[operator] == pytest.approx(lengths["control"], rel=0.05)

@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from evolution.networks.feed_forward import FeedForward, ParityNetwork, hard_maze_network, large_scale_network
+from evolution.networks.feed_forward import FeedForward, hard_maze_network, large_scale_network
+from evolution.networks.parity_rnn import ParityNetwork
 
 GENERATOR = np.random.default_rng(0)
 
@@ -75,6 +76,17 @@ def test_agrees_with_the_module_of_the_same_weights(case):
     for genome, rows in zip(genomes, outputs, strict=True):
         torch.testing.assert_close(rows, with_weights(make_module(), genome)(inputs))
         torch.testing.assert_close(rows, network(torch.from_numpy(genome), inputs))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_its_own_plain_module_has_its_genome_and_its_outputs(case):
+    make_network, _, shape = CASES[case]
+    network = make_network()
+    [genome] = network.initial_genomes(1, GENERATOR)
+    module = with_weights(network.module(), genome)
+    assert sum(p.numel() for p in module.parameters()) == network.num_params
+    inputs = torch.rand(shape)
+    torch.testing.assert_close(network(torch.from_numpy(genome), inputs), module(inputs))
 
 
 @pytest.mark.parametrize(

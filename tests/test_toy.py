@@ -4,34 +4,41 @@ import numpy as np
 import pytest
 import torch
 
-from evolution.domains.toy import TASKS, climb, squared_error, toy_network
-from paper.figures import toy_figure
+from evolution.domains.toy import TASKS, Toy
+from paper.figures.toy_errors import Climbs, claims, climb
+
+
+def errors_of(method, task, runs, seed, steps, tmp_path):
+    return climb(Climbs(tmp_path / "errors.json", seed, runs, steps).experiment(task, method))
 
 
 def test_the_network_is_the_papers_formula():
     weights = torch.tensor([[0.5, -2.0]])
-    outputs = toy_network(weights, torch.tensor([[[3.0, 7.0]]]))
+    outputs = Toy().network(weights, torch.tensor([[[3.0, 7.0]]]))
     torch.testing.assert_close(outputs, torch.tensor([[[100 * 0.5 * 3, 0.1 * -2 * 7]]]))
 
 
-@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+@pytest.mark.parametrize("task", TASKS)
 def test_the_right_weights_have_no_error_and_zero_weights_that_of_the_targets(task):
-    right = np.array([[0.01, 10.0]])
-    assert squared_error(right, task)[0] == pytest.approx(0, abs=1e-10)
-    assert squared_error(np.zeros((1, 2)), task)[0] == np.square(task.experiences).sum()
+    domain = Toy().variant(task)
+    genomes = np.array([[0.01, 10.0], [0, 0]], dtype=np.float32)
+    found = domain.evaluate(genomes)
+    np.testing.assert_allclose(-found.fitness, [0, np.square(TASKS[task]).sum()], atol=1e-10)
+    assert found.solved.tolist() == [True, False]
+    np.testing.assert_array_equal(found.experiences[0], TASKS[task])
 
 
-def test_errors_never_grow_and_repeat_with_the_seed():
-    errors = climb("SM-G-SUM", TASKS["medium"], runs=3, seed=1, evaluations=200)
+def test_errors_never_grow_and_repeat_with_the_seed(tmp_path):
+    errors = errors_of("SM-G-SUM", "medium", 3, 1, 200, tmp_path)
     assert errors.shape == (3, 11)
     assert (np.diff(errors, axis=1) <= 0).all()
-    np.testing.assert_array_equal(errors, climb("SM-G-SUM", TASKS["medium"], runs=3, seed=1, evaluations=200))
+    np.testing.assert_array_equal(errors, errors_of("SM-G-SUM", "medium", 3, 1, 200, tmp_path))
+    assert (errors != errors_of("SM-G-SUM", "medium", 3, 2, 200, tmp_path)).any()
 
 
-def test_only_per_experience_sensitivities_survive_gradient_washout():
-    washout = TASKS["gradient washout"]
-    absolute = climb("SM-G-ABS", washout, runs=5, seed=2, evaluations=800)[:, -1]
-    summed = climb("SM-G-SUM", washout, runs=5, seed=2, evaluations=800)[:, -1]
+def test_only_per_experience_sensitivities_survive_gradient_washout(tmp_path):
+    absolute = errors_of("SM-G-ABS", "gradient washout", 5, 2, 800, tmp_path)[:, -1]
+    summed = errors_of("SM-G-SUM", "gradient washout", 5, 2, 800, tmp_path)[:, -1]
     assert np.median(absolute) < 0.05 < 0.5 < np.median(summed)
 
 
@@ -42,6 +49,11 @@ def test_claims_count_the_solved_runs():
     for name in ("medium", "medium (code)", "gradient washout"):
         errors[name]["SM-R"] = failed
     errors["gradient washout"]["SM-G-SUM"] = failed
-    assert [claim.holds for claim in toy_figure.claims(errors)] == [True] * 5
+    assert [claim.holds for claim in claims(errors)] == [True] * 5
     errors["easy"]["control"] = solved
-    assert not toy_figure.claims(errors)[0].holds
+    assert not claims(errors)[0].holds
+
+
+def test_an_unknown_task_lists_the_known():
+    with pytest.raises(ValueError, match=r"expected a variant of toy out of \['easy'.*got 'hard'"):
+        Toy().variant("hard")

@@ -1,41 +1,86 @@
-"""Independent replicates of the GA, advanced together so that one batch serves them all.
+"""Independent replicates of a search, advanced together so that one batch serves them all.
 
-Each replicate stays an exact steady-state GA: every step breeds one child in each, but the
+Each replicate stays exactly what it is alone: every step breeds one child in each, but the
 mutations are one batched call and the evaluations another. A replicate that has solved its task or
 spent its budget drops out.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from evolution.algorithms.steady_state_ga import Individual, SteadyStateGA
-from evolution.domains.breadcrumb_hard_maze import Evaluation
-from evolution.randomness import Purpose, stream
-from safe_mutation import DivergenceNotReached, SMGAbs, SMGSum
-
-Operator = Callable[..., np.ndarray]  # one of safe_mutation's, or any callable with their keywords
-
-MAX_EXPERIENCES = 100  # of each individual, drawn without replacement when it is evaluated
+from evolution.algorithm import Algorithm
+from evolution.breed import Birth, Operator, breed
+from evolution.domain import Domain
+from evolution.individual import Individual, State, pack, unpack
 
 
-@dataclass(frozen=True)
-class Domain:
-    """A task to evolve for.
+@dataclass
+class Replicate:
+    """One run of an algorithm and what came of it so far.
 
     Attributes:
-        name: As on the command line.
-        initial_genomes: ``(number, generator) -> (number, P)``.
-        evaluate: Genomes (N, P) -> their Evaluation.
+        algorithm: The algorithm.
+        max_evaluations: Its budget, the founders included.
+        stop_when_solved: Whether its first solution is its end.
+        evaluations: Children told so far.
+        solved_at: The evaluation that solved the task first, counted from 1, or None.
+        champion: The best individual so far.
     """
 
-    name: str
-    initial_genomes: Callable[[int, np.random.Generator], np.ndarray]
-    evaluate: Callable[[np.ndarray], Evaluation]
+    algorithm: Algorithm
+    max_evaluations: int
+    stop_when_solved: bool = True
+    evaluations: int = 0
+    solved_at: int | None = None
+    champion: Individual | None = None
+
+    @property
+    def run(self) -> int:
+        """Its number."""
+        return self.algorithm.run
+
+    @property
+    def active(self) -> bool:
+        """Whether it still searches."""
+        over = self.stop_when_solved and self.solved_at is not None
+        return not over and self.evaluations < self.max_evaluations
+
+    def births(self) -> list[Birth]:
+        """What to breed next."""
+        parents = self.algorithm.ask()
+        seed, run = self.algorithm.seed, self.algorithm.run
+        return [Birth(parent, seed, run, self.evaluations + n) for n, parent in enumerate(parents)]
+
+    def tell(self, children: list[Individual]) -> None:
+        """Count the children up to the one that solves the task, and hand all of them on."""
+        self.algorithm.tell(children)
+        for child in children:
+            if not self.active:
+                break
+            self.evaluations += 1
+            if child.better_than(self.champion):
+                self.champion = child
+            if child.solved and self.solved_at is None:
+                self.solved_at = self.evaluations
+
+    def state(self) -> State:
+        """Everything that changes, as arrays; a finished replicate needs no population any more."""
+        champion = [] if self.champion is None else [self.champion]
+        counts = {"evaluations": np.array(self.evaluations), "solved_at": np.array(self.solved_at or 0)}
+        algorithm = self.algorithm.state() if self.active else {}
+        return counts | pack("champion", champion) | {f"algorithm.{k}": v for k, v in algorithm.items()}
+
+    def load(self, state: Mapping[str, np.ndarray]) -> None:
+        """Continue from a state."""
+        self.evaluations = int(state["evaluations"])
+        self.solved_at = int(state["solved_at"]) or None
+        self.champion = next(iter(unpack("champion", state)), None)
+        if self.active:
+            self.algorithm.load(_of("algorithm", state))
 
 
 class Lockstep:
@@ -44,96 +89,59 @@ class Lockstep:
     Args:
         domain: The task.
         operator: A mutation operator of ``safe_mutation``.
-        gas: One GA per replicate, all of the same seed.
-        max_evaluations: Budget of each replicate, the initial population included.
-
-    Attributes:
-        solved_at: For each replicate the evaluation that solved the task, counted from 1, or None.
+        replicates: What to advance.
     """
 
-    def __init__(
-        self, domain: Domain, operator: Operator, gas: list[SteadyStateGA], max_evaluations: int
-    ) -> None:
-        if max_evaluations < gas[0].population_size:
-            raise ValueError(
-                f"expected a budget of at least the initial population, {gas[0].population_size} "
-                f"evaluations, got {max_evaluations}"
-            )
+    def __init__(self, domain: Domain, operator: Operator, replicates: Sequence[Replicate]) -> None:
         self.domain = domain
         self.operator = operator
-        self.gas = gas
-        self.max_evaluations = max_evaluations
-        self.solved_at: list[int | None] = [None] * len(gas)
+        self.replicates = list(replicates)
 
     @property
-    def active(self) -> list[SteadyStateGA]:
-        """The replicates that still search."""
-        return [
-            ga
-            for ga, solved_at in zip(self.gas, self.solved_at, strict=True)
-            if solved_at is None and ga.evaluations < self.max_evaluations
-        ]
+    def evaluations(self) -> int:
+        """Evaluations of all replicates so far."""
+        return sum(replicate.evaluations for replicate in self.replicates)
+
+    @property
+    def solved(self) -> int:
+        """How many replicates have solved the task."""
+        return sum(replicate.solved_at is not None for replicate in self.replicates)
 
     def run(self) -> Iterator[int]:
         """Advance all replicates to their end, yielding the number of children evaluated in each step."""
-        for ga in self.active:
-            if not ga.population:
-                yield self._found(ga)
-        while active := self.active:
-            self._breed(active)
-            yield len(active)
+        while active := [replicate for replicate in self.replicates if replicate.active]:
+            # Those behind come first, so that a search goes on from a checkpoint in the same order.
+            evaluations = min(replicate.evaluations for replicate in active)
+            asked = [(r, r.births()) for r in active if r.evaluations == evaluations]
+            large = [(replicate, births) for replicate, births in asked if len(births) > 1]
+            yield self._breed(large[:1] or asked)  # a large brood is a batch of its own
 
-    def _found(self, ga: SteadyStateGA) -> int:
-        """Evaluate the initial population of one replicate."""
-        genesis = stream(ga.seed, ga.run, 0, Purpose.GENESIS)
-        genomes = self.domain.initial_genomes(ga.population_size, genesis)
-        self._commit([ga] * len(genomes), range(len(genomes)), genomes)
-        return len(genomes)
+    def state(self) -> State:
+        """The states of all replicates."""
+        return {
+            f"{replicate.run}.{name}": array
+            for replicate in self.replicates
+            for name, array in replicate.state().items()
+        }
 
-    def _breed(self, gas: list[SteadyStateGA]) -> None:
-        """One child in each of the replicates."""
-        parents = [ga.ask() for ga in gas]
-        indices = [ga.evaluations for ga in gas]
-        noise = [
-            stream(ga.seed, ga.run, index, Purpose.MUTATION) for ga, index in zip(gas, indices, strict=True)
-        ]
-        self._commit(gas, indices, mutate(self.operator, parents, noise))
+    def load(self, state: Mapping[str, np.ndarray]) -> None:
+        """Continue from a state."""
+        for replicate in self.replicates:
+            replicate.load(_of(str(replicate.run), state))
 
-    def _commit(self, gas: list[SteadyStateGA], indices: list[int] | range, genomes: np.ndarray) -> None:
-        """Evaluate genomes (N, P) and tell each to its replicate."""
-        evaluation = self.domain.evaluate(genomes)
-        for lane, (ga, index) in enumerate(zip(gas, indices, strict=True)):
-            experiences = evaluation.experiences[lane]
-            if len(experiences) > MAX_EXPERIENCES:
-                chance = stream(ga.seed, ga.run, index, Purpose.EXPERIENCES)
-                experiences = experiences[chance.choice(len(experiences), MAX_EXPERIENCES, replace=False)]
-            solved = bool(evaluation.solved[lane])
-            if self.solved_at[ga.run] is None:
-                ga.tell(
-                    Individual(genomes[lane].copy(), float(evaluation.fitness[lane]), solved, experiences)
-                )
-                if solved:
-                    self.solved_at[ga.run] = ga.evaluations
+    def _breed(self, asked: list[tuple[Replicate, list[Birth]]]) -> int:
+        births = [birth for _, some in asked for birth in some]
+        brood = breed(self.domain, self.operator, births)
+        for birth, sensitivity in zip(births, brood.sensitivities, strict=True):
+            if birth.parent is not None:
+                birth.parent.sensitivity = sensitivity
+        children = iter(brood.children)
+        for replicate, some in asked:
+            replicate.tell([next(children) for _ in some])
+        return len(births)
 
 
-def mutate(operator: Operator, parents: list[Individual], noise: list[np.random.Generator]) -> np.ndarray:
-    """Children (N, P) of N parents, each from its own noise.
-
-    Tournaments pick the same parents again and again, so sensitivities that do not depend on the
-    perturbation are kept with the parent.
-    """
-    genomes = np.stack([parent.genome for parent in parents])
-    if not isinstance(operator, SMGAbs | SMGSum):
-        experiences = np.stack([parent.experiences for parent in parents])
-        with warnings.catch_warnings():
-            # SM-R cannot move a saturated parent as far as it should; its child is evaluated all the same.
-            warnings.simplefilter("ignore", DivergenceNotReached)
-            return operator(genomes, experiences=experiences, per_parent=True, generator=noise)
-    new = [lane for lane, parent in enumerate(parents) if parent.sensitivity is None]
-    if new:
-        experiences = np.stack([parents[lane].experiences for lane in new])
-        computed = operator.sensitivity(genomes[new], experiences=experiences, per_parent=True)
-        for lane, sensitivity in zip(new, computed, strict=True):
-            parents[lane].sensitivity = sensitivity.copy()
-    sensitivities = np.stack([p.sensitivity for p in parents if p.sensitivity is not None])
-    return operator(genomes, sensitivity=sensitivities, generator=noise)
+def _of(name: str, state: Mapping[str, np.ndarray]) -> State:
+    """The part of a state whose names start with ``name.``, without it."""
+    start = f"{name}."
+    return {key.removeprefix(start): array for key, array in state.items() if key.startswith(start)}

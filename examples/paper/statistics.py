@@ -7,14 +7,10 @@ evaluation. All tests are two-sided.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from scipy.stats import barnard_exact, mannwhitneyu
-
-SM_G = ("SM-G-ABS", "SM-G-SUM", "SM-G-SO")
 
 
 @dataclass(frozen=True)
@@ -38,12 +34,6 @@ class Claim:
     test: str
     p: float | None
     holds: bool
-
-
-def solved_at(result: Path) -> np.ndarray:
-    """Evaluations (R,) after which each run of a result file was solved; inf for those that never were."""
-    runs = json.loads(result.read_text())["runs"]
-    return np.array([run["solved_at"] or np.inf for run in runs])
 
 
 def solved_by(evaluations: np.ndarray, limit: float) -> str:
@@ -94,31 +84,6 @@ def more_solved(figure: str, better: str, worse: str, data: dict[str, np.ndarray
         p,
         p < 0.05 and table[0][0] > table[1][0],
     )
-
-
-def parity_claims(data: dict[str, np.ndarray]) -> list[Claim]:
-    """Figure 1, Recurrent Parity."""
-    return [
-        *(faster("1", method, data, 0.001) for method in SM_G),
-        faster("1", "SM-R", data, 0.05),
-    ]
-
-
-def hard_maze_claims(data: dict[str, np.ndarray]) -> list[Claim]:
-    """Figure 3, Breadcrumb Hard Maze."""
-    budget = 100_000
-    counts = {method: int((found <= budget).sum()) for method, found in data.items()}
-    every = [method for method, found in data.items() if np.isfinite(found).all()]
-    listed = ", ".join(f"{method} {solved_by(found, budget)}" for method, found in data.items())
-    worst = min(counts, key=lambda method: (counts[method], -float(np.median(data[method]))))
-    return [
-        faster("3", "SM-G-SO", data, 0.005),
-        Claim("3", "only SM-G-ABS solves every run", "20/20", listed, "count", None, every == ["SM-G-ABS"]),
-        more_solved("3", "SM-G-ABS", "control", data, 60_000),
-        more_solved("3", "SM-G-ABS", "SM-R", data, 60_000),
-        alike("3", "SM-G-SUM", data),
-        Claim("3", "SM-R solves the fewest runs", "fewest", listed, "count", None, worst == "SM-R"),
-    ]
 
 
 def table(claims: list[Claim]) -> str:

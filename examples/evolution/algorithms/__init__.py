@@ -1,1 +1,9 @@
-"""Evolutionary algorithms, one file each."""
+"""Evolutionary algorithms, one file each; a new one needs its name here to be found by the command lines."""
+
+from evolution.algorithm import Algorithm
+from evolution.algorithms.hill_climber import HillClimber
+from evolution.algorithms.steady_state_ga import SteadyStateGA
+
+ALGORITHMS: dict[str, type[Algorithm]] = {
+    algorithm.name: algorithm for algorithm in (SteadyStateGA, HillClimber)
+}

@@ -1,1 +1,10 @@
-"""Tasks to evolve for, one file each."""
+"""Tasks to evolve for, one file each; a new one needs its name here to be found by the command lines."""
+
+from evolution.domain import Domain
+from evolution.domains.breadcrumb_hard_maze import BreadcrumbHardMaze
+from evolution.domains.recurrent_parity import RecurrentParity
+from evolution.domains.toy import Toy
+
+DOMAINS: dict[str, type[Domain]] = {
+    domain.name: domain for domain in (RecurrentParity, BreadcrumbHardMaze, Toy)
+}

@@ -1,76 +1,90 @@
-"""Evaluate many genomes at once: one lane of a vectorised environment for each.
-
-``evaluate_hard_maze(network, genomes)`` returns everything evolution needs of an evaluation:
-fitness, whether the task was solved, and the experiences that safe mutations of the genome will
-look at.
-"""
+"""The Breadcrumb Hard Maze (paper, section 4): one lane of a vectorised environment for each genome."""
 
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
 
 import gymnasium as gym
 import numpy as np
 
 import gym_safemaze  # noqa: F401  (registers the environments)
-from evolution.networks.feed_forward import FeedForward
+from evolution.domain import Domain, Evaluation
+from evolution.domains.hard_maze_picture import picture_solution, robustness
+from evolution.individual import Individual
+from evolution.networks.feed_forward import FeedForward, hard_maze_network
 
-DECISION_INTERVAL = 3  # frames for which the hard maze robot holds an action
-FRAMES = 400
-BROKEN_FITNESS = -1e8  # of a network whose outputs are not numbers, as in the published code
 
+@dataclass(frozen=True)
+class BreadcrumbHardMaze(Domain):
+    """Drive a robot through the hard maze to its goal.
 
-@dataclass
-class Evaluation:
-    """What came of evaluating N genomes.
+    Experiences are the observations (400, 11) before each frame, as the published code records them;
+    ``behavior`` holds the positions (decisions + 1, 2).
 
     Attributes:
-        fitness: Fitness (N,), float64.
-        solved: Whether each genome solved the task (N,), bool.
-        experiences: Inputs that each network met, (N, I, ...), float32.
-        behavior: What each agent did: its positions (N, steps + 1, 2) in the maze.
+        frames: Length of an episode.
+        decision_interval: Frames for which the robot holds an action; the network sees every so manieth.
+        broken_fitness: Of a network whose outputs are not numbers, as in the published code.
     """
 
-    fitness: np.ndarray
-    solved: np.ndarray
-    experiences: np.ndarray
-    behavior: np.ndarray
+    name: ClassVar[str] = "breadcrumb-hard-maze"
+
+    frames: int = 400
+    decision_interval: int = 3
+    broken_fitness: float = -1e8
+
+    @cached_property
+    def network(self) -> FeedForward:
+        """The paper's deep network, 1,266 weights."""
+        return hard_maze_network()
+
+    def evaluate(self, genomes: np.ndarray) -> Evaluation:
+        """Let each of the genomes (N, P) drive a robot for an episode."""
+        lanes = self._lanes(len(genomes))
+        decide = self.network.policy(genomes)
+        observations, info = lanes.reset()
+        frames, positions = [observations[:, None]], [info["behavior"]]
+        over, broken = False, np.zeros(len(genomes), dtype=bool)
+        while not over:
+            actions = decide(observations)
+            if math.isnan(actions.sum()):
+                broken |= np.isnan(actions).any(axis=1)
+                actions[broken] = 0.5  # neither turn nor thrust
+            observations, _, terminated, _, info = lanes.step(actions)
+            frames.append(info["frames"])
+            positions.append(info["behavior"])
+            over = terminated[0]  # an episode goes on when its robot has reached the goal: all are as long
+        experiences = np.concatenate(frames, axis=1)[:, : self.frames]
+        fitness = np.where(broken, self.broken_fitness, info["fitness"])
+        return Evaluation(fitness, info["solved"] & ~broken, experiences, np.stack(positions, axis=1))
+
+    def preference(self, solution: Individual, seed: int) -> float:
+        """The share of a solution's mutants that solve the maze, too."""
+        return robustness(self, solution, seed)
+
+    def picture(self, path: Path, champion: Individual, seed: int) -> str:
+        """Draw the champion's path and those of its mutants by the control and by SM-G-SUM."""
+        return picture_solution(self, path, champion, seed)
+
+    def _lanes(self, number: int) -> gym.vector.VectorEnv:
+        """One robot per genome, kept for the next evaluation by the same thread."""
+        kept = _environments.__dict__.setdefault("lanes", {})
+        key = (self.frames, self.decision_interval, number)
+        if key not in kept:
+            kept[key] = gym.make_vec(
+                "safemaze/BreadcrumbHardMaze-v0",
+                num_envs=number,
+                max_steps=self.frames,
+                frame_skip=self.decision_interval,
+                record_frames=True,  # the network sees every third frame, yet every frame is an experience
+                autoreset_mode="Disabled",
+            )
+        return kept[key]
 
 
-@lru_cache(maxsize=64)
-def hard_maze_lanes(number: int) -> gym.vector.VectorEnv:
-    """One robot per genome; the network sees every third frame, yet every frame is recorded."""
-    return gym.make_vec(
-        "safemaze/BreadcrumbHardMaze-v0",
-        num_envs=number,
-        max_steps=FRAMES,
-        frame_skip=DECISION_INTERVAL,
-        record_frames=True,
-        autoreset_mode="Disabled",
-    )
-
-
-def evaluate_hard_maze(network: FeedForward, genomes: np.ndarray) -> Evaluation:
-    """Let each of the genomes (N, P) drive a robot for an episode of 400 frames.
-
-    Experiences are the observations (N, 400, 11) before each frame, as the published code records them.
-    """
-    lanes = hard_maze_lanes(len(genomes))
-    decide = network.policy(genomes)
-    observations, info = lanes.reset()
-    frames, positions = [observations[:, None]], [info["behavior"]]
-    over, broken = False, np.zeros(len(genomes), dtype=bool)
-    while not over:
-        actions = decide(observations)
-        if math.isnan(actions.sum()):
-            broken |= np.isnan(actions).any(axis=1)
-            actions[broken] = 0.5  # neither turn nor thrust
-        observations, _, terminated, _, info = lanes.step(actions)
-        frames.append(info["frames"])
-        positions.append(info["behavior"])
-        over = terminated[0]  # all episodes last 400 frames
-    experiences = np.concatenate(frames, axis=1)[:, :FRAMES]
-    fitness = np.where(broken, BROKEN_FITNESS, info["fitness"])
-    return Evaluation(fitness, info["solved"] & ~broken, experiences, np.stack(positions, axis=1))
+_environments = threading.local()

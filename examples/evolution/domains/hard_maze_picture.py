@@ -18,9 +18,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
-from evolution.algorithms.steady_state_ga import Individual
-from evolution.domains.breadcrumb_hard_maze import Evaluation, evaluate_hard_maze
-from evolution.networks.feed_forward import hard_maze_network
+from evolution.domain import Domain, Evaluation
+from evolution.individual import Individual
 from evolution.randomness import Purpose, stream
 from gym_safemaze.wall_maze import WallMaze
 from safe_mutation import GaussianMutation, make
@@ -32,50 +31,48 @@ CONTROL_SIGMA = (
 SOLVES, FAILS, CHAMPION = "#1b7f3b", "#b9bec6", "#c2410c"
 
 
-def picture_solution(path: Path, champion: Individual, safe_operator: str, seed: int) -> str:
-    """Draw the champion and its children under control and a safe operator.
+def picture_solution(domain: Domain, path: Path, champion: Individual, seed: int) -> str:
+    """Draw the champion and its children under the control and SM-G-SUM.
 
     Args:
+        domain: A form of the hard maze.
         path: PNG to write.
-        champion: A genome of the hard maze network with its experiences.
-        safe_operator: Name of the SM-G operator to compare with the control.
+        champion: A genome of its network with its experiences.
         seed: Of the mutations.
 
     Returns:
         One line that says how many children of each still solve the maze.
     """
     figure, axes = plt.subplots(1, 3, figsize=(12, 4.7), layout="constrained")
-    [champion_path] = evaluate_hard_maze(hard_maze_network(), champion.genome[None]).behavior
+    [champion_path] = domain.evaluate(champion.genome[None]).behavior
     draw_maze(axes[0])
     axes[0].plot(*champion_path.T, color=CHAMPION, linewidth=1.5)
     axes[0].set_title("the champion" + ("" if champion.solved else " (does not solve the maze)"))
     shares = []
-    for ax, (name, children) in zip(axes[1:], mutants(champion, safe_operator, seed).items(), strict=True):
-        evaluation = evaluate_hard_maze(hard_maze_network(), children)
+    for ax, (name, genomes) in zip(axes[1:], mutants(domain, champion, seed).items(), strict=True):
+        evaluation = domain.evaluate(genomes)
         draw_maze(ax)
         draw_paths(ax, evaluation)
         ax.set_title(f"{CHILDREN} children by {name}: {evaluation.solved.mean():.0%} solve the maze")
         shares.append(f"{evaluation.solved.mean():.0%} of the children by {name}")
     figure.savefig(path, dpi=110)
     plt.close(figure)
-    return f"still solve the maze: {', '.join(shares)}  ->  {path}"
+    return f"still solve the maze: {', '.join(shares)}  ->  {path}\n"
 
 
-def mutants(champion: Individual, safe_operator: str, seed: int) -> dict[str, np.ndarray]:
-    """Children (100, P) of the champion by the control and by a safe operator of the same step length."""
-    safe = same_length(
-        make(safe_operator, hard_maze_network(), domain="breadcrumb-hard-maze"), champion, seed
-    )
+def mutants(domain: Domain, champion: Individual, seed: int, safe: str = "SM-G-SUM") -> dict[str, np.ndarray]:
+    """Children (100, P) of the champion by the control and by an SM-G operator of the same step length."""
+    operator = same_length(make(safe, domain.network, domain=domain.name), champion, seed)
     return {
         "control": children(GaussianMutation(sigma=CONTROL_SIGMA), champion, seed),
-        safe_operator: children(safe, champion, seed),
+        safe: children(operator, champion, seed),
     }
 
 
-def robustness(champion: Individual, safe_operator: str, seed: int) -> float:
-    """Share of the champion's mutants, by the control and by the safe operator alike, that solve the maze."""
-    genomes = np.concatenate(list(mutants(champion, safe_operator, seed).values()))
-    return float(evaluate_hard_maze(hard_maze_network(), genomes).solved.mean())
+def robustness(domain: Domain, champion: Individual, seed: int) -> float:
+    """Share of the champion's mutants, by the control and by SM-G-SUM alike, that solve the maze."""
+    genomes = np.concatenate(list(mutants(domain, champion, seed).values()))
+    return float(domain.evaluate(genomes).solved.mean())
 
 
 def children(operator: Any, champion: Individual, seed: int) -> np.ndarray:

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from evolution.networks import lstm_head, picture_features
 from evolution.networks.conv_lstm_gradients import Outputs
 from evolution.networks.conv_lstm_policy import ConvLSTMPolicy
-from evolution.networks.feed_forward import uniform, xavier_normal
 from evolution.networks.film import Film, film
+from evolution.networks.layout import uniform, xavier_normal
 
 PICTURE = (picture_features.PICTURE, picture_features.PICTURE)
 

@@ -1,1 +1,14 @@
-"""The figures and tables of the paper, one file for each kind."""
+"""The figures and tables of the paper, one file for each kind; a new one needs its name here."""
+
+from paper.figure import Figure
+from paper.figures.intensity_grid import TABLE_S1
+from paper.figures.maze_mutants import MAZE_MUTANTS
+from paper.figures.open_choices import OPEN_CHOICES
+from paper.figures.parity_mutants import FIGURE_S2
+from paper.figures.success_curves import FIGURE_1, FIGURE_3
+from paper.figures.toy_errors import FIGURE_S1
+
+FIGURES: dict[str, Figure] = {
+    figure.name: figure
+    for figure in (FIGURE_S1, FIGURE_1, FIGURE_3, FIGURE_S2, TABLE_S1, OPEN_CHOICES, MAZE_MUTANTS)
+}

@@ -2,29 +2,72 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from paper.statistics import solved_at
-from paper.success_plot import COLOURS, save_figure
-from paper.table_s2 import OPERATORS
+from evolution.domains.recurrent_parity import RecurrentParity
+from evolution.result import Search, solved_at
+from paper.figure import Figure, Job, Request
+from paper.style import COLOURS, METHODS, save_figure
+from paper.table_s2 import TABLE_S2, experiment
 from safe_mutation.presets import PRESETS
 
 INTENSITIES = (1e-1, 5e-2, 1e-2, 5e-3, 1e-3, 1e-4)
 RUNS = 8
+DOMAIN = RecurrentParity()
+BUDGET = TABLE_S2[DOMAIN.name].max_evaluations  # a failed run counts as so many evaluations
 
 
-def result_file(folder: Path, operator: str, intensity: float) -> Path:
+@dataclass(frozen=True)
+class IntensityGrid(Figure):
+    """Eight runs for each method and intensity."""
+
+    def jobs(self, request: Request) -> list[Job]:
+        """A search for each point of the grid."""
+        return [
+            Search(
+                experiment(
+                    DOMAIN,
+                    method,
+                    seed=request.seed,
+                    runs=request.runs or RUNS,
+                    max_evaluations=request.max_evaluations,
+                    intensity=intensity,
+                ),
+                result=(result := result_file(request.results / self.name, method, intensity)),
+                work=request.work / self.name / result.stem,
+                command=request.command(self.name),
+                position=position,
+            )
+            for position, (method, intensity) in enumerate(product(request.methods, INTENSITIES))
+        ]
+
+    def draw(self, results: Path) -> None:
+        """Mean evaluations to the solution over intensity, one curve per method."""
+        if self._complete(results):
+            draw(results / self.name, results / self.name / self.name)
+
+    def tables(self, results: Path) -> dict[str, str]:
+        """Runs solved and mean evaluations of every point."""
+        return {"intensities": table(results / self.name)} if self._complete(results) else {}
+
+    def _complete(self, results: Path) -> bool:
+        points = product(METHODS, INTENSITIES)
+        return all(result_file(results / self.name, *point).exists() for point in points)
+
+
+def result_file(folder: Path, method: str, intensity: float) -> Path:
     """Where the runs of one point of the grid are kept."""
-    return folder / f"{operator}-{intensity:g}.json"
+    return folder / f"{method}-{intensity:g}.json"
 
 
-def score(evaluations: np.ndarray, budget: int) -> float:
+def score(evaluations: np.ndarray) -> float:
     """Mean evaluations to the solution; a failed run counts its whole budget."""
-    return float(np.minimum(evaluations, budget).mean())
+    return float(np.minimum(evaluations, BUDGET).mean())
 
 
 def table(folder: Path) -> str:
@@ -33,37 +76,25 @@ def table(folder: Path) -> str:
         "| method | " + " | ".join(f"{intensity:g}" for intensity in INTENSITIES) + " | best | table S1 |",
         "| --- |" + " --- |" * (len(INTENSITIES) + 2),
     ]
-    for operator in OPERATORS:
-        cells, scores = [], []
-        for intensity in INTENSITIES:
-            file = result_file(folder, operator, intensity)
-            found = solved_at(file)
-            budget = json.loads(file.read_text())["settings"]["max_evaluations"]
-            scores.append(score(found, budget))
-            cells.append(f"{int(np.isfinite(found).sum())}/{len(found)}, {scores[-1] / 1000:.0f}k")
-        best = INTENSITIES[int(np.argmin(scores))]
-        published = PRESETS["recurrent-parity"].intensity[operator]
-        lines.append(f"| {operator} | {' | '.join(cells)} | {best:g} | {published:g} |")
+    for method in METHODS:
+        points = [solved_at(result_file(folder, method, intensity)) for intensity in INTENSITIES]
+        cells = [
+            f"{int(np.isfinite(point).sum())}/{len(point)}, {score(point) / 1000:.0f}k" for point in points
+        ]
+        best = INTENSITIES[int(np.argmin([score(point) for point in points]))]
+        lines.append(f"| {method} | {' | '.join(cells)} | {best:g} | {_published(method):g} |")
     return "\n".join(lines) + "\n"
 
 
 def draw(folder: Path, stem: Path) -> None:
     """Mean evaluations to the solution over intensity, one curve per method."""
     figure, ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
-    for operator in OPERATORS:
-        files = [result_file(folder, operator, intensity) for intensity in INTENSITIES]
-        budget = json.loads(files[0].read_text())["settings"]["max_evaluations"]
-        scores = [score(solved_at(file), budget) for file in files]
-        ax.plot(INTENSITIES, scores, "o-", color=COLOURS[operator], label=operator)
-        published = PRESETS["recurrent-parity"].intensity[operator]
-        ax.plot(
-            published,
-            scores[INTENSITIES.index(published)],
-            "o",
-            markersize=12,
-            fillstyle="none",
-            color=COLOURS[operator],
-        )
+    for method in METHODS:
+        scores = [score(solved_at(result_file(folder, method, intensity))) for intensity in INTENSITIES]
+        ax.plot(INTENSITIES, scores, "o-", color=COLOURS[method], label=method)
+        published = _published(method)
+        circled = scores[INTENSITIES.index(published)]
+        ax.plot(published, circled, "o", markersize=12, fillstyle="none", color=COLOURS[method])
     ax.set(
         xscale="log",
         xlabel="mutation intensity (circled: table S1)",
@@ -72,3 +103,10 @@ def draw(folder: Path, stem: Path) -> None:
     ax.legend(fontsize=8)
     ax.grid(alpha=0.25)
     save_figure(figure, stem)
+
+
+def _published(method: str) -> float:
+    return PRESETS[DOMAIN.name].intensity[method]
+
+
+TABLE_S1 = IntensityGrid("table-S1")

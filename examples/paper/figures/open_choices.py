@@ -5,90 +5,152 @@ Each is compared with the same method as figures 1 and 3 ran it, in the same dom
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.stats import mannwhitneyu
 
-from paper.statistics import middle, solved_at
+from evolution.algorithm import Algorithm
+from evolution.algorithms.steady_state_ga import SteadyStateGA
+from evolution.domains import DOMAINS
+from evolution.experiment import Experiment
+from evolution.result import Search, solved_at
+from paper.figure import Figure, Job, Request
+from paper.figures.success_curves import FIGURE_1, FIGURE_3, SuccessCurves
+from paper.statistics import middle
+from paper.table_s2 import experiment
+
+
+@dataclass(frozen=True)
+class Change:
+    """One choice made otherwise.
+
+    Attributes:
+        text: What differs.
+        options: Arguments of the operator.
+        intensity: Of the operator.
+        variant: Of the domain.
+        algorithm: In place of the paper's.
+    """
+
+    text: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    intensity: float | None = None
+    variant: str | None = None
+    algorithm: Algorithm | None = None
+
+    @property
+    def concerns_control(self) -> bool:
+        """Whether the control changes, too: not by what is the other operators' alone."""
+        return self.variant is not None or self.algorithm is not None
+
+
+UNIT = Change("direction of unit length, as in the code", options={"direction": "unit"})
+NO_CLIP = Change("no clip of the steps", options={"weight_clip": None})
+# the mean over two outputs is half of equation 1's sum
+MEAN = Change("divergence averaged over outputs, as in the code", intensity=2 * 0.005)
+REMOVAL = Change("the worst of another tournament is replaced", algorithm=SteadyStateGA(removal="another"))
+ONE_OUTPUT = Change("one sigmoid output, as in the text", variant="one output")
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One method of figure 1 or 3 with one choice made otherwise.
+    """One method of figure 1 or 3 with one choice made otherwise."""
 
-    Attributes:
-        figure: Whose experiment it changes.
-        operator: The method.
-        text: What differs.
-        changes: Fields of ``Experiment`` and what they become.
-    """
+    figure: SuccessCurves
+    method: str
+    change: Change
 
-    figure: str
-    operator: str
-    text: str
-    changes: dict[str, Any]
+    def experiment(self, request: Request) -> Experiment:
+        """The figure's experiment with the change."""
+        domain, change = DOMAINS[self.figure.domain](), self.change
+        return experiment(
+            domain.variant(change.variant) if change.variant else domain,
+            self.method,
+            seed=request.seed,
+            runs=request.runs,
+            max_evaluations=request.max_evaluations,
+            intensity=change.intensity,
+            options=change.options,
+            algorithm=change.algorithm,
+        )
 
-
-UNIT = ("direction of unit length, as in the code", {"options": (("direction", "unit"),)})
-NO_CLIP = ("no clip of the steps", {"options": (("weight_clip", None),)})
-# the mean over two outputs is half of equation 1's sum
-MEAN = ("divergence averaged over outputs, as in the code", {"intensity": 2 * 0.005})
-REMOVAL = ("the worst of another tournament is replaced", {"removal": "another"})
-ONE_OUTPUT = ("one sigmoid output, as in the text", {"variant": "one output"})
 
 CHOICES = {
-    "parity-SO-unit": Choice("figure-1", "SM-G-SO", *UNIT),
-    "parity-SM-R-mean": Choice("figure-1", "SM-R", *MEAN),
-    "parity-control-removal": Choice("figure-1", "control", *REMOVAL),
-    "parity-SO-removal": Choice("figure-1", "SM-G-SO", *REMOVAL),
-    "parity-control-one-output": Choice("figure-1", "control", *ONE_OUTPUT),
-    "parity-SUM-one-output": Choice("figure-1", "SM-G-SUM", *ONE_OUTPUT),
-    "parity-SO-one-output": Choice("figure-1", "SM-G-SO", *ONE_OUTPUT),
-    "maze-SM-R-mean": Choice("figure-3", "SM-R", *MEAN),
-    "maze-SO-unit": Choice("figure-3", "SM-G-SO", *UNIT),
-    "maze-ABS-unclipped": Choice("figure-3", "SM-G-ABS", *NO_CLIP),
-    "maze-control-removal": Choice("figure-3", "control", *REMOVAL),
-    "maze-ABS-removal": Choice("figure-3", "SM-G-ABS", *REMOVAL),
+    "parity-SO-unit": Choice(FIGURE_1, "SM-G-SO", UNIT),
+    "parity-SM-R-mean": Choice(FIGURE_1, "SM-R", MEAN),
+    "parity-control-removal": Choice(FIGURE_1, "control", REMOVAL),
+    "parity-SO-removal": Choice(FIGURE_1, "SM-G-SO", REMOVAL),
+    "parity-control-one-output": Choice(FIGURE_1, "control", ONE_OUTPUT),
+    "parity-SUM-one-output": Choice(FIGURE_1, "SM-G-SUM", ONE_OUTPUT),
+    "parity-SO-one-output": Choice(FIGURE_1, "SM-G-SO", ONE_OUTPUT),
+    "maze-SM-R-mean": Choice(FIGURE_3, "SM-R", MEAN),
+    "maze-SO-unit": Choice(FIGURE_3, "SM-G-SO", UNIT),
+    "maze-ABS-unclipped": Choice(FIGURE_3, "SM-G-ABS", NO_CLIP),
+    "maze-control-removal": Choice(FIGURE_3, "control", REMOVAL),
+    "maze-ABS-removal": Choice(FIGURE_3, "SM-G-ABS", REMOVAL),
 }
 
 
-def table(results: Path) -> str:
-    """Runs solved and median evaluations of each choice against ours, as a Markdown table."""
-    lines = [
-        "| figure | method | choice | solved, median | ours | p against ours | p against control |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for name, choice in CHOICES.items():
-        files = [
-            results / "choices" / f"{name}.json",
-            results / choice.figure / f"{choice.operator}.json",
-            control_file(results, choice),
+@dataclass(frozen=True)
+class OpenChoices(Figure):
+    """All choices, as a table."""
+
+    def jobs(self, request: Request) -> list[Job]:
+        """A search for each choice."""
+        return [
+            Search(
+                choice.experiment(request),
+                result=request.results / self.name / f"{name}.json",
+                work=request.work / self.name / name,
+                command=request.command(self.name),
+                position=position,
+            )
+            for position, (name, choice) in enumerate(CHOICES.items())
         ]
-        if not all(file is None or file.exists() for file in files):
-            continue
-        found, ours, *control = [solved_at(file) for file in files if file is not None]
-        cells = [choice.figure[-1], choice.operator, choice.text, summary(found), summary(ours)]
-        cells.append(f"{mannwhitneyu(found, ours).pvalue:.2g}")
-        cells += [f"{mannwhitneyu(found, runs).pvalue:.2g}" for runs in control] or [""]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
 
+    def tables(self, results: Path) -> dict[str, str]:
+        """The choices that have run."""
+        return {self.name: self.table(results)} if (results / self.name).exists() else {}
 
-def control_file(results: Path, choice: Choice) -> Path | None:
-    """The result of the control under the same choice, None where there is none to compare with."""
-    if choice.operator == "control":
-        return None
-    if choice.changes.keys() <= {"options", "intensity"}:  # these do not concern the control
-        return results / choice.figure / "control.json"
-    for name, other in CHOICES.items():
-        if (other.figure, other.operator, other.changes) == (choice.figure, "control", choice.changes):
-            return results / "choices" / f"{name}.json"
-    return None
+    def table(self, results: Path) -> str:
+        """Runs solved and median evaluations of each choice against ours, as a Markdown table."""
+        lines = [
+            "| figure | method | choice | solved, median | ours | p against ours | p against control |",
+            "| --- | --- | --- | --- | --- | --- | --- |",
+        ]
+        for name, choice in CHOICES.items():
+            files = [
+                results / self.name / f"{name}.json",
+                results / choice.figure.name / f"{choice.method}.json",
+                *self._control(results, choice),
+            ]
+            if not all(file.exists() for file in files):
+                continue
+            changed, ours, *control = [solved_at(file) for file in files]
+            figure = choice.figure.name.removeprefix("figure-")
+            cells = [figure, choice.method, choice.change.text, summary(changed), summary(ours)]
+            cells.append(f"{mannwhitneyu(changed, ours).pvalue:.2g}")
+            cells += [f"{mannwhitneyu(changed, runs).pvalue:.2g}" for runs in control] or [""]
+            lines.append(f"| {' | '.join(cells)} |")
+        return "\n".join(lines) + "\n"
+
+    def _control(self, results: Path, choice: Choice) -> list[Path]:
+        """The result of the control under the same choice, if there is one to compare with."""
+        if choice.method == "control":
+            return []
+        if not choice.change.concerns_control:
+            return [results / choice.figure.name / "control.json"]
+        same = Choice(choice.figure, "control", choice.change)
+        return [results / self.name / f"{name}.json" for name, other in CHOICES.items() if other == same]
 
 
 def summary(evaluations: np.ndarray) -> str:
     """Such as "13/20, 24.1k"."""
     return f"{int(np.isfinite(evaluations).sum())}/{len(evaluations)}, {middle(evaluations)}"
+
+
+OPEN_CHOICES = OpenChoices("choices")

@@ -1,0 +1,121 @@
+"""How much faster a batch of genomes is evaluated than one genome after the other.
+
+    python benchmarks/evaluation.py [--domains recurrent-parity ...] [--genomes 20 100 250]
+
+The baseline is what one would write first: the weights in an ``nn.Module``, one environment, one
+step at a time. Both are timed in turn for about as long, in CPU time of this process, and the
+medians compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import math
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import nn
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+
+from evolution.domain import Domain
+from evolution.domains.breadcrumb_hard_maze import BreadcrumbHardMaze
+from evolution.domains.recurrent_parity import RecurrentParity
+from evolution.networks.parity_rnn import ParityModule, ParityNetwork
+
+REPETITIONS = 9
+
+
+def maze_alone(domain: BreadcrumbHardMaze) -> Callable[[np.ndarray], float]:
+    """Fitness of one genome in the hard maze, frame by frame."""
+    module, env = domain.network.module(), gym.make("safemaze/BreadcrumbHardMaze-v0")
+
+    def evaluate(genome: np.ndarray) -> float:
+        fill(module, genome)
+        observation, info = env.reset()
+        frame, over = 0, False
+        with torch.inference_mode():
+            while not over:
+                if frame % domain.decision_interval == 0:
+                    action = module(torch.from_numpy(observation)[None])[0].numpy()
+                observation, _, over, _, info = env.step(action)
+                frame += 1
+        return info["fitness"]
+
+    return evaluate
+
+
+def parity_alone(domain: RecurrentParity) -> Callable[[np.ndarray], float]:
+    """Fitness of one genome in Recurrent Parity, string by string and bit by bit."""
+    module = ParityModule(domain.outputs)
+
+    def evaluate(genome: np.ndarray) -> float:
+        fill(module, genome)
+        likelihoods = []
+        with torch.inference_mode():
+            for bits in itertools.product([0.0, 1.0], repeat=4):
+                h1 = h2 = torch.zeros(1, ParityNetwork.HIDDEN)
+                for bit in bits:
+                    h1, h2 = module.step(torch.tensor([[bit]]), h1, h2)
+                outputs = module.classify(h2)
+                likelihoods.append(float(outputs[0, int(sum(bits)) % 2].log()))
+        return float(np.mean(likelihoods))
+
+    return evaluate
+
+
+def fill(module: nn.Module, genome: np.ndarray) -> None:
+    """Put a genome's weights into a module."""
+    nn.utils.vector_to_parameters(torch.from_numpy(genome.copy()), module.parameters())
+
+
+CASES: dict[str, tuple[Domain, Callable[[], Callable[[np.ndarray], float]]]] = {
+    domain.name: (domain, partial(alone, domain))
+    for domain, alone in ((BreadcrumbHardMaze(), maze_alone), (RecurrentParity(), parity_alone))
+}
+
+
+def compare(name: str, number: int) -> str:
+    """Time both ways for a number of genomes; one line of what came of it."""
+    domain, make_baseline = CASES[name]
+    alone = make_baseline()
+    genomes = domain.network.initial_genomes(number, np.random.default_rng(1))
+    alone(genomes[0])  # the first calls compile
+    domain.evaluate(genomes)
+    together = partial(domain.evaluate, genomes)
+    calls = math.ceil(cpu_time(partial(alone, genomes[0])) / cpu_time(together))
+    times = []
+    for repetition in range(REPETITIONS):
+        one = cpu_time(partial(alone, genomes[repetition % number]))
+        batches = sum(cpu_time(together) for _ in range(calls))
+        times.append((one, batches / calls / number))
+    one, batched = np.median(times, axis=0)
+    return (
+        f"{name}: {1 / batched:,.0f} evaluations/s in a batch of {number}, {1 / one:,.0f}/s one nn.Module "
+        f"at a time: {one / batched:.0f} times as many"
+    )
+
+
+def cpu_time(work: Callable[[], object]) -> float:
+    """Seconds of CPU time that some work takes."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--domains", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--genomes", nargs="+", type=int, default=[20, 100, 250], help="in a batch")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    for case in options.domains:
+        for size in options.genomes:
+            print(compare(case, size))

@@ -1,0 +1,133 @@
+"""The unit of work of every search: mutate parents and evaluate their children.
+
+``breed`` depends on its arguments alone and changes none of them, so that it may run in another
+process, run twice, or run again after a crash, always with the same result.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from evolution.domain import Domain
+from evolution.individual import Individual
+from evolution.randomness import Purpose, stream
+from safe_mutation import DivergenceNotReached
+
+Operator = Callable[..., Any]
+"""One of safe_mutation's operators, or any callable with their keywords."""
+
+
+@dataclass(frozen=True)
+class Birth:
+    """A child to be made.
+
+    Attributes:
+        parent: Whom to mutate; None for a founder.
+        seed: Of the experiment.
+        run: Number of the replicate.
+        index: Number of the evaluation within its replicate; with seed and run it decides all random numbers.
+    """
+
+    parent: Individual | None
+    seed: int
+    run: int
+    index: int
+
+    def stream(self, purpose: Purpose) -> np.random.Generator:
+        """The random numbers of this birth for one purpose."""
+        return stream(self.seed, self.run, self.index, purpose)
+
+
+class Brood(NamedTuple):
+    """What came of some births.
+
+    Attributes:
+        children: The evaluated children, one for each birth.
+        sensitivities: Those of the parents' weights, where they may be used again: to be kept with them.
+    """
+
+    children: list[Individual]
+    sensitivities: list[np.ndarray | None]
+
+
+def breed(domain: Domain, operator: Operator, births: Sequence[Birth]) -> Brood:
+    """Make and evaluate the children of some births, all in one batch.
+
+    The founders of a replicate are drawn together, from the stream of the first of them.
+    """
+    genomes = np.empty((len(births), domain.network.num_params), dtype=np.float32)
+    sensitivities: list[np.ndarray | None] = [None] * len(births)
+    founders = [lane for lane, birth in enumerate(births) if birth.parent is None]
+    for _, group in groupby(founders, key=lambda lane: (births[lane].seed, births[lane].run)):
+        lanes = list(group)
+        founding = births[lanes[0]].stream(Purpose.GENESIS)
+        genomes[lanes] = domain.network.initial_genomes(len(lanes), founding)
+    lanes = [lane for lane, birth in enumerate(births) if birth.parent is not None]
+    if lanes:
+        parents = [parent for birth in births if (parent := birth.parent) is not None]
+        noise = [births[lane].stream(Purpose.MUTATION) for lane in lanes]
+        genomes[lanes], measured = mutate(operator, parents, noise)
+        for lane, sensitivity in zip(lanes, measured, strict=True):
+            sensitivities[lane] = sensitivity
+    return Brood(_evaluate(domain, births, genomes), sensitivities)
+
+
+def mutate(
+    operator: Operator, parents: Sequence[Individual], noise: list[np.random.Generator]
+) -> tuple[np.ndarray, list[np.ndarray | None]]:
+    """Children (N, P) of N parents, each from its own noise, and the parents' sensitivities.
+
+    Tournaments pick the same parents again and again, so sensitivities that do not depend on the
+    perturbation are computed once for each parent.
+    """
+    genomes = np.stack([parent.genome for parent in parents])
+    if not getattr(operator, "reusable_sensitivity", False):
+        with warnings.catch_warnings():
+            # A saturated parent cannot be moved as far as it should; its child is evaluated all the same.
+            warnings.simplefilter("ignore", DivergenceNotReached)
+            children = operator(genomes, experiences=_together(parents), per_parent=True, generator=noise)
+        return children, [None] * len(parents)
+    sensitivities: list[Any] = [parent.sensitivity for parent in parents]
+    new = [lane for lane, sensitivity in enumerate(sensitivities) if sensitivity is None]
+    if new:
+        experiences = _together([parents[lane] for lane in new])
+        computed = operator.sensitivity(  # type: ignore[attr-defined]
+            genomes[new], experiences=experiences, per_parent=True, generator=[noise[lane] for lane in new]
+        )
+        for lane, sensitivity in zip(new, computed, strict=True):
+            sensitivities[lane] = sensitivity.copy()
+    return operator(genomes, sensitivity=np.stack(sensitivities), generator=noise), sensitivities
+
+
+def _together(parents: Sequence[Individual]) -> Any:
+    """The experiences of parents as one array (N, I, ...) where all are alike, else as a list."""
+    experiences = [parent.experiences for parent in parents]
+    alike = len({array.shape for array in experiences}) == 1
+    return np.stack(experiences) if alike else experiences
+
+
+def _evaluate(domain: Domain, births: Sequence[Birth], genomes: np.ndarray) -> list[Individual]:
+    evaluation = domain.evaluate(genomes)
+    children = []
+    for lane, birth in enumerate(births):
+        experiences = evaluation.experiences[lane]
+        if len(experiences) > domain.experiences_kept:
+            chance = birth.stream(Purpose.EXPERIENCES)
+            chosen = chance.choice(len(experiences), domain.experiences_kept, replace=False)
+            experiences = experiences[chosen]
+        children.append(
+            Individual(
+                genomes[lane].copy(),
+                float(evaluation.fitness[lane]),
+                bool(evaluation.solved[lane]),
+                experiences,
+                evaluation.behavior[lane].copy(),
+            )
+        )
+    return children

@@ -1,0 +1,92 @@
+"""What evolution keeps of an evaluated genome, and how individuals become plain arrays and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+State = dict[str, np.ndarray]  # named arrays, as a checkpoint stores them
+
+
+@dataclass
+class Individual:
+    """An evaluated genome.
+
+    Attributes:
+        genome: Weights (P,), float32.
+        fitness: Higher is better.
+        solved: Whether its evaluation solved the task.
+        experiences: Inputs (I, ...) the network met while it was evaluated; I may differ from one individual
+            to the next.
+        behavior: What it did, as its domain describes behaviour; None where nobody asked for it.
+        sensitivity: Sensitivities (P,) of its weights, once a mutation has needed them.
+    """
+
+    genome: np.ndarray
+    fitness: float
+    solved: bool
+    experiences: np.ndarray
+    behavior: np.ndarray | None = None
+    sensitivity: np.ndarray | None = None
+
+    def better_than(self, other: Individual | None) -> bool:
+        """Whether this is the better champion: a solution before any other, then the fitter one."""
+        return other is None or (self.solved, self.fitness) > (other.solved, other.fitness)
+
+
+def pack(name: str, individuals: Sequence[Individual]) -> State:
+    """Individuals as arrays whose names start with ``name``."""
+    return {
+        f"{name}.fitness": np.array([individual.fitness for individual in individuals], dtype=np.float64),
+        f"{name}.solved": np.array([individual.solved for individual in individuals], dtype=bool),
+        **_pack_ragged(f"{name}.genome", [individual.genome for individual in individuals]),
+        **_pack_ragged(f"{name}.experiences", [individual.experiences for individual in individuals]),
+        **_pack_ragged(f"{name}.behavior", [individual.behavior for individual in individuals]),
+        **_pack_ragged(f"{name}.sensitivity", [individual.sensitivity for individual in individuals]),
+    }
+
+
+def unpack(name: str, state: Mapping[str, np.ndarray]) -> list[Individual]:
+    """The individuals that ``pack`` put into a state.
+
+    Raises:
+        KeyError: If there are none of that name.
+    """
+    columns = [state[f"{name}.fitness"], state[f"{name}.solved"]]
+    ragged = [
+        _unpack_ragged(f"{name}.{part}", state)
+        for part in ("genome", "experiences", "behavior", "sensitivity")
+    ]
+    return [
+        Individual(genome, float(fitness), bool(solved), experiences, behavior, sensitivity)
+        for fitness, solved, genome, experiences, behavior, sensitivity in zip(*columns, *ragged, strict=True)
+    ]
+
+
+def _pack_ragged(name: str, arrays: Sequence[np.ndarray | None]) -> State:
+    """Arrays of one dtype and any shapes: all their numbers in a row, and the shapes; -1 stands for None."""
+    present = [array for array in arrays if array is not None]
+    dimensions = max((array.ndim for array in present), default=0)
+    shapes = np.full((len(arrays), 1 + dimensions), -1, dtype=np.int64)
+    for row, array in zip(shapes, arrays, strict=True):
+        if array is not None:
+            row[0] = array.ndim
+            row[1 : 1 + array.ndim] = array.shape
+    values = np.concatenate([array.ravel() for array in present]) if present else np.zeros(0, np.float32)
+    return {f"{name}.shapes": shapes, f"{name}.values": values}
+
+
+def _unpack_ragged(name: str, state: Mapping[str, np.ndarray]) -> list[Any]:
+    values, start = state[f"{name}.values"], 0
+    arrays: list[np.ndarray | None] = []
+    for dimensions, *shape in state[f"{name}.shapes"].tolist():
+        if dimensions < 0:
+            arrays.append(None)
+            continue
+        size = int(np.prod(shape[:dimensions], dtype=np.int64))
+        arrays.append(values[start : start + size].reshape(shape[:dimensions]).copy())
+        start += size
+    return arrays

@@ -1,0 +1,110 @@
+"""The result of an experiment: computed from nothing or from a checkpoint, kept as a small file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from evolution.atomic_file import write_json, write_npz
+from evolution.experiment import Experiment, advance, resume
+from evolution.individual import Individual, pack, unpack
+from evolution.interrupts import deferred_interrupts
+from evolution.lockstep import Lockstep
+from evolution.record import is_finished
+
+
+@dataclass(frozen=True)
+class Search:
+    """An experiment and where its result goes; calling it computes the result unless it is there already.
+
+    Attributes:
+        experiment: What to run.
+        result: The JSON file to write; the champions' genomes go beside it as ``.npz``.
+        work: Folder of the checkpoints, removed in the end.
+        command: Command line that repeats it.
+        position: Line of its progress bar.
+    """
+
+    experiment: Experiment
+    result: Path
+    work: Path
+    command: str = ""
+    position: int = 0
+
+    def __call__(self) -> None:
+        """Compute the result.
+
+        Raises:
+            ValueError: If a result or checkpoint of another experiment is in the way.
+        """
+        record = self.experiment.record()
+        if is_finished(self.result, record):
+            return
+        torch.set_num_threads(1)  # the batches are small: a second thread costs more than it brings
+        self.work.mkdir(parents=True, exist_ok=True)
+        saved = self.work / "checkpoint.npz"
+        lockstep = resume(self.experiment, saved)
+        bar = tqdm(
+            desc=f"{self.result.stem:8}",
+            initial=lockstep.evaluations,
+            unit="ev",
+            position=self.position,
+            smoothing=0.05,
+            mininterval=1,
+            dynamic_ncols=True,
+        )
+        with bar, deferred_interrupts() as interrupted:
+            for evaluations in advance(lockstep, saved, record, interrupted):
+                show_progress(bar, lockstep, evaluations)
+        self._write(lockstep)
+        shutil.rmtree(self.work)
+
+    def _write(self, lockstep: Lockstep) -> None:
+        """Write the champions' genomes and, last, the JSON file that marks the result as there."""
+        champions = {r.run: r.champion for r in lockstep.replicates if r.champion is not None}
+        self.result.parent.mkdir(parents=True, exist_ok=True)
+        write_npz(self.result.with_suffix(".npz"), **pack("champion", list(champions.values())))
+        runs = [
+            {
+                "run": replicate.run,
+                "solved_at": replicate.solved_at,
+                "evaluations": replicate.evaluations,
+                "best_fitness": champions[replicate.run].fitness,
+            }
+            for replicate in lockstep.replicates
+        ]
+        content = {"command": self.command, "record": self.experiment.record(), "runs": runs}
+        write_json(self.result, content, indent=1)
+
+
+def read_champions(path: Path) -> list[Individual]:
+    """The champions beside a result file, also as earlier versions wrote them."""
+    with np.load(path, allow_pickle=False) as file:
+        if "genome" not in file:
+            return unpack("champion", file)
+        columns = [file[name] for name in ("genome", "fitness", "solved", "experiences")]
+    return [
+        Individual(genome, float(fitness), bool(solved), experiences)
+        for genome, fitness, solved, experiences in zip(*columns, strict=True)
+    ]
+
+
+def solved_at(result: Path) -> np.ndarray:
+    """Evaluations (R,) after which each run of a result file was solved; inf for those that never were."""
+    runs = json.loads(result.read_text())["runs"]
+    return np.array([run["solved_at"] or np.inf for run in runs])
+
+
+def show_progress(bar: tqdm, lockstep: Lockstep, evaluations: int) -> None:
+    """Move the bar on; what solved runs no longer need does not count as work to do."""
+    replicates = lockstep.replicates
+    bar.total = sum(r.max_evaluations if r.active else r.evaluations for r in replicates)
+    best = max(r.champion.fitness for r in replicates if r.champion)
+    bar.set_postfix_str(f"best {best:.4g}, solved {lockstep.solved}/{len(replicates)}", refresh=False)
+    bar.update(evaluations)

@@ -1,0 +1,179 @@
+"""Success curves (figures 1 and 3): the share of runs solved over evaluations, ours over the paper's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from scipy.stats import binomtest
+
+from evolution.domains import DOMAINS
+from evolution.individual import Individual
+from evolution.result import Search, read_champions, solved_at
+from paper.figure import Figure, Job, Request
+from paper.statistics import Claim, alike, faster, more_solved, solved_by, table
+from paper.style import COLOURS, METHODS, SM_G, save_figure
+from paper.table_s2 import TABLE_S2, experiment
+
+PAPER_CURVES = Path(__file__).parents[1] / "paper_curves.json"
+Solved = dict[str, np.ndarray]  # method -> evaluations (R,) at which its runs were solved, inf for never
+
+
+@dataclass(frozen=True)
+class SuccessCurves(Figure):
+    """One curve for each method in one domain.
+
+    Attributes:
+        domain: Name of the domain.
+        claims_of: What the paper says of it.
+        methods: Those that the paper compares here.
+    """
+
+    domain: str
+    claims_of: Callable[[Solved], list[Claim]]
+    methods: tuple[str, ...] = METHODS
+
+    def jobs(self, request: Request) -> list[Job]:
+        """A search for each method."""
+        domain = DOMAINS[self.domain]()
+        methods = [method for method in request.methods if method in self.methods]
+        return [
+            Search(
+                experiment(
+                    domain,
+                    method,
+                    seed=request.seed,
+                    runs=request.runs,
+                    max_evaluations=request.max_evaluations,
+                ),
+                result=request.results / self.name / f"{method}.json",
+                work=request.work / self.name / method,
+                command=request.command(self.name),
+                position=position,
+            )
+            for position, method in enumerate(methods)
+        ]
+
+    def draw(self, results: Path) -> None:
+        """Draw the curves, and those of the runs pooled with further ones."""
+        if data := self.solved(results):
+            self._draw(data, results / self.name / self.name)
+        if pooled := self.pooled(results):
+            self._draw(pooled, results / "more" / f"{self.name}-pooled")
+
+    def claims(self, results: Path) -> list[Claim]:
+        """The paper's claims, once all methods have run."""
+        data = self.solved(results)
+        return self.claims_of(data) if len(data) == len(self.methods) else []
+
+    def tables(self, results: Path) -> dict[str, str]:
+        """The claims of the pooled runs."""
+        pooled = self.pooled(results)
+        complete = len(pooled) == len(self.methods)
+        return {f"{self.name} pooled": table(self.claims_of(pooled))} if complete else {}
+
+    def solved(self, results: Path) -> Solved:
+        """For each method with a result, the evaluations at which its runs were solved."""
+        files = {method: results / self.name / f"{method}.json" for method in self.methods}
+        return {method: solved_at(file) for method, file in files.items() if file.exists()}
+
+    def pooled(self, results: Path) -> Solved:
+        """The runs of the figure together with further ones of other seeds in the folder ``more``."""
+        data, more = self.solved(results), self.solved(results / "more")
+        return {method: np.concatenate([data[method], more[method]]) for method in data if method in more}
+
+    def solutions(self, results: Path) -> dict[str, list[Individual]]:
+        """For each method, the champions that solve the task.
+
+        Raises:
+            ValueError: If a method's results are missing.
+        """
+        files = {method: results / self.name / f"{method}.npz" for method in self.methods}
+        if missing := [method for method, file in files.items() if not file.exists()]:
+            raise ValueError(
+                f"expected the solutions of {missing} in {results / self.name}: run {self.name} first"
+            )
+        return {
+            method: [champion for champion in read_champions(file) if champion.solved]
+            for method, file in files.items()
+        }
+
+    def _draw(self, data: Solved, stem: Path) -> None:
+        title = f"{self.domain}: {self.name.replace('-', ' ')} of the paper"
+        draw_curves(title, self.domain, data, TABLE_S2[self.domain].max_evaluations, stem)
+
+
+def draw_curves(title: str, domain: str, data: Solved, budget: int, stem: Path) -> None:
+    """Draw one curve per method with its 95 % confidence band and the paper's curve, dashed.
+
+    Args:
+        title: Of the figure.
+        domain: Whose curves of the paper to draw.
+        data: What to draw.
+        budget: Evaluations of a run.
+        stem: Path of the pictures without ``.png`` and ``.svg``.
+    """
+    figure, ax = plt.subplots(figsize=(8.4, 4.5), layout="constrained")
+    for method, evaluations in data.items():
+        draw_curve(ax, evaluations, budget, method)
+    for method, points in json.loads(PAPER_CURVES.read_text())["curves"][domain.replace("-", "_")].items():
+        if method in data:
+            ax.plot(*np.array(points).T, "--", color=COLOURS[method], linewidth=1, alpha=0.8)
+    ax.plot([], [], "k--", linewidth=1, label="the paper's curves")
+    ax.set(
+        xlabel="evaluations",
+        ylabel="share of runs solved",
+        xlim=(0, budget),
+        ylim=(-0.02, 1.02),
+        title=title,
+    )
+    figure.legend(fontsize=8, loc="outside right center")
+    ax.grid(alpha=0.25)
+    save_figure(figure, stem)
+
+
+def draw_curve(ax: Axes, evaluations: np.ndarray, budget: int, method: str) -> None:
+    """One method's share of runs solved, with Wilson's 95 % interval."""
+    number = len(evaluations)
+    x = np.concatenate([[0], np.sort(evaluations[evaluations <= budget]), [budget]])
+    solved = np.concatenate([np.arange(len(x) - 1), [len(x) - 2]])
+    intervals = [binomtest(int(k), number).proportion_ci(method="wilson") for k in solved]
+    low, high = np.array([(interval.low, interval.high) for interval in intervals]).T
+    ax.step(
+        x, solved / number, where="post", color=COLOURS[method], label=f"{method} ({solved[-1]}/{number})"
+    )
+    ax.fill_between(x, low, high, step="post", color=COLOURS[method], alpha=0.08, linewidth=0)
+
+
+def parity_claims(data: Solved) -> list[Claim]:
+    """Figure 1, Recurrent Parity."""
+    return [
+        *(faster("1", method, data, 0.001) for method in SM_G),
+        faster("1", "SM-R", data, 0.05),
+    ]
+
+
+def hard_maze_claims(data: Solved) -> list[Claim]:
+    """Figure 3, Breadcrumb Hard Maze."""
+    budget = TABLE_S2["breadcrumb-hard-maze"].max_evaluations
+    counts = {method: int((found <= budget).sum()) for method, found in data.items()}
+    every = [method for method, found in data.items() if np.isfinite(found).all()]
+    listed = ", ".join(f"{method} {solved_by(found, budget)}" for method, found in data.items())
+    worst = min(counts, key=lambda method: (counts[method], -float(np.median(data[method]))))
+    return [
+        faster("3", "SM-G-SO", data, 0.005),
+        Claim("3", "only SM-G-ABS solves every run", "20/20", listed, "count", None, every == ["SM-G-ABS"]),
+        more_solved("3", "SM-G-ABS", "control", data, 60_000),
+        more_solved("3", "SM-G-ABS", "SM-R", data, 60_000),
+        alike("3", "SM-G-SUM", data),
+        Claim("3", "SM-R solves the fewest runs", "fewest", listed, "count", None, worst == "SM-R"),
+    ]
+
+
+FIGURE_1 = SuccessCurves("figure-1", "recurrent-parity", parity_claims)
+FIGURE_3 = SuccessCurves("figure-3", "breadcrumb-hard-maze", hard_maze_claims)
