@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import fnmatch
+import threading
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from safe_mutation.module_state import copy_module
 from safe_mutation.network import run
 from safe_mutation.out_of_memory import lacks_memory
 from safe_mutation.plan import Plan, Plans, Ways, kind_of
-from safe_mutation.repeatable import a_few, alike, refuse_different_answers
+from safe_mutation.repeatable import a_few, alike, refuse_different_answers, same_random_numbers
 from safe_mutation.torch_internals import gaps_are_errors, leaves_of_graph
 from safe_mutation.training_mode import refuse_training_mode
 
@@ -26,6 +28,8 @@ Forward = Callable[[nn.Module, Any], Any]
 
 # Convolutions of many genomes become grouped ones, slower than a loop.
 _LOOPED = (nn.modules.conv._ConvNd,)
+
+_MAKING = threading.RLock()
 
 
 class FlatNetwork:
@@ -114,7 +118,7 @@ class FlatNetwork:
         ways = Ways(self.plans, kind_of(params, inputs))
         if ways.plan.outputs is None:
             genome, few = a_few(params, inputs)
-            with torch.no_grad():
+            with same_random_numbers(), torch.no_grad():
                 outputs = run(self, genome, few)
                 self._ask_twice(genome[0], take(few, 0))
             ways.note(outputs=outputs.shape[2], unreached=self._unreached(genome[0], take(few, 0)))
@@ -175,16 +179,20 @@ class FlatNetwork:
         module = _uncompiled(module)
         refuse_training_mode(module)
         self._named(module)
-        borrowed = copy.copy(self)
+        borrowed = copy.copy(self)  # with the same plans
         borrowed._adopt(module)
         return borrowed
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_hosts": {}}
+        return {name: value for name, value in self.__dict__.items() if name != "_original"} | {"_hosts": {}}
 
     def _adopt(self, module: nn.Module) -> None:
         self._module = module
         self._hosts: dict[tuple[torch.dtype, torch.device], ModuleHost] = {}
+
+    @cached_property
+    def _original(self) -> ModuleHost:
+        return ModuleHost(self._module, self.names)
 
     def _one(self, params: Tensor, inputs: Experiences) -> Any:
         return self._host(params).call(self._views(params), self._function(inputs))
@@ -259,16 +267,19 @@ class FlatNetwork:
         """The module, or a copy whose buffers and frozen weights have the dtype and device of the genomes."""
         key = (params.dtype, params.device)
         if key not in self._hosts:
-            named = dict(self._module.named_parameters())
-            fixed = [p for name, p in named.items() if name not in self.names] + list(self._module.buffers())
-            module = self._module
-            if any(
-                t.device != params.device or (t.is_floating_point() and t.dtype != params.dtype)
-                for t in fixed
-            ):
-                module = copy_module(module).to(device=params.device, dtype=params.dtype)
-            self._hosts[key] = ModuleHost(module, self.names)
+            with _MAKING:  # threads that come at the same time must share the lock of one host
+                if key not in self._hosts:
+                    self._hosts[key] = self._make_host(*key)
         return self._hosts[key]
+
+    def _make_host(self, dtype: torch.dtype, device: torch.device) -> ModuleHost:
+        named = dict(self._module.named_parameters())
+        fixed = [p for name, p in named.items() if name not in self.names] + list(self._module.buffers())
+        if any(t.device != device or (t.is_floating_point() and t.dtype != dtype) for t in fixed):
+            with self._original.alone():
+                module = copy_module(self._module)
+            return ModuleHost(module.to(device=device, dtype=dtype), self.names)
+        return self._original
 
     def _named(self, module: nn.Module) -> dict[str, nn.Parameter]:
         named = dict(_uncompiled(module).named_parameters())

@@ -23,6 +23,7 @@ from safe_mutation.chunks import parents_at_once
 from safe_mutation.experiences import Experiences, take
 from safe_mutation.genomes import require_finite
 from safe_mutation.network import Network, run_rows
+from safe_mutation.out_of_memory import naming_chunk_size
 
 MAX_GROWTH = math.log(8.0)  # largest step of ln(magnitude) while the target is not yet bracketed
 FLAT_EXPANSIONS = 6  # so many of them in a row without growth: the outputs are saturated
@@ -47,6 +48,7 @@ class LineSearch(NamedTuple):
     forward_passes: int
 
 
+@naming_chunk_size()
 def search(
     network: Network,
     parents: Tensor,

@@ -49,6 +49,10 @@ class ModuleHost:
         with self._holding(tensors) as module, self._differentiable_kernels(tensors):
             return [function(module) for _ in range(times)]
 
+    def alone(self) -> AbstractContextManager[Any]:
+        """Keep other threads from the module, whose own parameters are in their places."""
+        return self._lock
+
     @contextmanager
     def _holding(self, tensors: Sequence[Any]) -> Iterator[nn.Module]:
         with self._lock:

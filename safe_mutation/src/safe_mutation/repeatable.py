@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -25,10 +26,18 @@ def a_few(params: Tensor, inputs: Experiences) -> tuple[Tensor, Experiences]:
     return params[first : first + 1], take(inputs, (slice(1), few))
 
 
+@contextmanager
+def same_random_numbers() -> Iterator[None]:
+    """Let torch's random numbers on the processor go on as if nothing had been asked."""
+    state = torch.random.get_rng_state()
+    try:
+        yield
+    finally:
+        torch.random.set_rng_state(state)
+
+
 def refuse_different_answers(answers: Callable[[int], Sequence[Tensor]]) -> None:
     """Ask the same a few times.
-
-    torch's random numbers go on as if nothing had been asked.
 
     Args:
         answers: Called with a number of times; returns as many outputs for the same genome and experiences.
@@ -37,12 +46,9 @@ def refuse_different_answers(answers: Callable[[int], Sequence[Tensor]]) -> None
         ValueError: If they differ by more than rounding.
     """
     state = torch.random.get_rng_state()
-    try:
-        first, *others = answers(2)
-        if not torch.equal(torch.random.get_rng_state(), state):
-            others += answers(TIMES)
-    finally:
-        torch.random.set_rng_state(state)
+    first, *others = answers(2)
+    if not torch.equal(torch.random.get_rng_state(), state):
+        others += answers(TIMES)
     if not all(alike(first, other) for other in others):
         raise ValueError(
             "expected outputs that depend on weights and experiences alone, got others when asked again: "

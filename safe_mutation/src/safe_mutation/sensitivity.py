@@ -38,6 +38,7 @@ PlannedNetwork: TypeAlias = "FlatNetwork | BatchedNetwork"
 Signs: TypeAlias = Callable[[range, int, int], Tensor]
 
 
+@naming_chunk_size()
 def summed(network: Network, params: Tensor, inputs: Experiences, *, chunk_size: int | None = None) -> Tensor:
     """SM-G-SUM: s = sqrt( sum_k ( sum_i dy_k(X_i)/dw )^2 ), shape (N, P).
 
@@ -60,6 +61,7 @@ def summed(network: Network, params: Tensor, inputs: Experiences, *, chunk_size:
     return _in_chunks(compute, params, _parents_at_once(params, inputs, chunk_size, ways))
 
 
+@naming_chunk_size()
 def absolute(
     network: Network, params: Tensor, inputs: Experiences, *, chunk_size: int | None = None
 ) -> Tensor:
@@ -80,6 +82,7 @@ def absolute(
     return _of_every_gradient(network, params, inputs, 1, chunk_size, ways) if found is None else found
 
 
+@naming_chunk_size()
 def root_mean_square(
     network: Network,
     params: Tensor,
@@ -127,6 +130,7 @@ def root_mean_square(
     return _in_chunks(compute, params, _parents_at_once(params, inputs, chunk_size, ways))
 
 
+@naming_chunk_size()
 def second_order(
     network: Network,
     params: Tensor,
@@ -163,6 +167,7 @@ def second_order(
     return _in_chunks(compute, params, _parents_at_once(params, inputs, chunk_size, ways))
 
 
+@naming_chunk_size()
 def divergence(network: Network, params: Tensor, others: Tensor, inputs: Experiences) -> Tensor:
     """Equation 1, how far two sets of genomes (N, P) disagree: 1/I sum_i sum_k (y_k - y'_k)^2, shape (N,)."""
     with torch.no_grad():
@@ -226,10 +231,7 @@ def _of_every_gradient(
     undecided = known in _LINEAR or (
         known is None and linear_shortcut.is_exact(network, params, inputs) is None
     )
-    with naming_chunk_size():
-        return per_experience.power_mean(
-            network, params, inputs, power, chunk_size, None if undecided else ways
-        )
+    return per_experience.power_mean(network, params, inputs, power, chunk_size, None if undecided else ways)
 
 
 def gradient_per_output(
@@ -286,8 +288,7 @@ def _in_chunks(compute: Callable[[slice], Tensor], params: Tensor, chosen: Itera
     """Sensitivities (N, P) computed for some parents at a time, without a second copy of them all."""
     found: Tensor | None = None
     for some in chosen:
-        with naming_chunk_size():
-            part = compute(some)
+        part = compute(some)
         if len(part) == len(params):
             return part
         found = torch.empty_like(params) if found is None else found
