@@ -12,6 +12,7 @@ from safe_mutation import SMGSO, FlatNetwork, SMGAbs, SMGSum, make
 from safe_mutation.equal_experiences import PICTURE, counted_once
 from safe_mutation.experience_sets import ExperienceSets
 from safe_mutation.operators import OPERATORS
+from safe_mutation.plan import Plan
 
 RNG = np.random.default_rng(3)
 PICTURES = RNG.normal(size=(5, 1, 32, 32))
@@ -42,7 +43,9 @@ def seen_by(name: str, experiences: Any, per_parent: bool = False) -> int:
         sizes.append(len(x))
         return module(x)
 
-    op = make(name, FlatNetwork(Seeing().double(), forward=forward, batching="loop"), intensity=0.01)
+    op = make(
+        name, FlatNetwork(Seeing().double(), forward=forward, plan=Plan(batching="looped")), intensity=0.01
+    )
     op(PARENTS, experiences=experiences, per_parent=per_parent, generator=1)
     return max(sizes)
 

@@ -111,6 +111,14 @@ def test_genomes_that_could_not_come_back_as_they_came(given: Any) -> None:
         SMGSum(module(), sigma=0.1)(given, experiences=INPUTS)
 
 
+def test_calls_inside_vmap() -> None:
+    for op in operators(module()):
+        with pytest.raises(
+            TypeError, match=r"expected genomes as a plain tensor, got one inside torch\.vmap"
+        ):
+            torch.vmap(lambda w, op=op: op(w, experiences=INPUTS, generator=1))(torch.from_numpy(PARENTS))
+
+
 # Outputs
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from safe_mutation.torch_internals import is_transformed
+
 
 def read_array(values: Any, what: str) -> Tensor:
     """A tensor of real numbers, without a copy where there need be none.
@@ -80,6 +82,11 @@ def require_dense(tensor: Tensor, what: str) -> None:
 
 def _read_tensor(tensor: Tensor, what: str) -> Tensor:
     require_dense(tensor, what)
+    if is_transformed(tensor):
+        raise TypeError(
+            f"expected {what} as a plain tensor, got one inside torch.vmap or torch.func: operators take "
+            "a batch (N, P) of parents as it is"
+        )
     tensor = tensor.detach()
     # An inference tensor cannot take part in a gradient.
     return tensor.clone() if tensor.is_inference() else tensor.resolve_neg()
