@@ -103,7 +103,9 @@ def sensitivity_error(call: Call, n: int, measured: Tensor) -> float:
 
 
 def scaled_step(call: Call, n: int, measured: Tensor) -> Tensor:
-    scale = torch.where(measured == 0, call.options["zero"], measured).clamp_min(call.options["floor"])
+    resolution = torch.finfo(call.compute).eps ** (0.5 if call.name == "SM-G-SO" else 1.0)
+    without = measured <= resolution * measured.max()
+    scale = torch.where(without, call.options["zero"], measured).clamp_min(call.options["floor"])
     clip = call.options["weight_clip"] or float("inf")
     return (call.options["intensity"] * call.noise[n] / scale).clamp(-clip, clip)
 

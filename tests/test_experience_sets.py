@@ -121,14 +121,20 @@ def test_divergence_is_the_mean_over_real_rows(case: Case) -> None:
         torch.testing.assert_close(measured[n], change.square().sum(1).mean())
 
 
+def searched(network, params, direction, sets) -> line_search.LineSearch:
+    number = len(params)
+    step, wanted, first = line_search.along(direction), np.full(number, 1e-3), np.full(number, 1e-2)
+    return line_search.search(network, params, step, sets, wanted, first)
+
+
 def test_a_search_reaches_the_divergence_on_real_rows(case: Case) -> None:
-    found = line_search.search(case.network, case.params, case.direction, case.sets, 1e-3)
+    found = searched(case.network, case.params, case.direction, case.sets)
     assert found.status == ["converged"] * PARENTS
     for n in range(PARENTS):
         change = case.outputs(case.params, n) - case.outputs(found.children, n)
         assert abs(float(change.detach().square().sum(1).mean()) / 1e-3 - 1) <= 0.01
         one = slice(n, n + 1)
-        alone = line_search.search(case.network, case.params[one], case.direction[one], case.sets[one], 1e-3)
+        alone = searched(case.network, case.params[one], case.direction[one], case.sets[one])
         torch.testing.assert_close(alone.children[0], found.children[n], rtol=1e-9, atol=1e-9)
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from safe_mutation import SMR, DivergenceNotReached, FlatNetwork, NumpyNetwork, sensitivity
-from safe_mutation.line_search import search
+from safe_mutation.line_search import along, search
 
 
 def deep_network(seed: int = 0) -> FlatNetwork:
@@ -70,7 +70,7 @@ def test_an_unreachable_target_is_reported(inputs: np.ndarray) -> None:
     parent = network.flatten().numpy()
     op = SMR(network, divergence=5.0)
     with pytest.warns(
-        DivergenceNotReached, match=r"miss the divergence 5: parent 0 reached .* \(saturated\)"
+        DivergenceNotReached, match=r"1 of 1 children miss .*: parent 0 reached .* of 5 \(saturated\)"
     ):
         child = op(parent, experiences=inputs, generator=0)
     _, info = op(parent, experiences=inputs, generator=0, return_info=True)
@@ -118,7 +118,8 @@ def test_overflowing_outputs_count_as_too_far() -> None:
         return torch.exp(40 * params[:, None, :1].abs()) * x
 
     parents, directions = torch.zeros(1, 1), torch.ones(1, 1)
-    found = search(network, parents, directions, torch.ones(1, 3, 1), 1e4)
+    one = np.ones(1)
+    found = search(network, parents, along(directions), torch.ones(1, 3, 1), 1e4 * one, 1e-3 * one)
     assert found.status == ["converged"]
     expected = np.log(101) / 40  # exp(40 m) - 1 = 100
     np.testing.assert_allclose(found.magnitude, expected, rtol=2e-3)
@@ -131,9 +132,10 @@ def test_the_magnitude_of_a_linear_network_is_known() -> None:
         return params[:, None, :] * x
 
     x = torch.tensor([[[1.0], [3.0]]], dtype=torch.float64)
-    found = search(network, torch.ones(1, 1).double(), torch.ones(1, 1).double(), x, 0.8, tolerance=1e-9)
+    parents, first = torch.ones(1, 1).double(), np.array([0.1])
+    found = search(network, parents, along(parents), x, np.array([0.8]), first, tolerance=1e-9)
     np.testing.assert_allclose(found.magnitude, 0.4, rtol=1e-8)
-    assert found.forward_passes <= 4
+    assert found.passes <= 4
 
 
 def test_parents_without_finite_outputs_are_refused() -> None:

@@ -20,6 +20,7 @@ from safe_mutation import (
     Mutation,
     NumpyNetwork,
     SMGAbs,
+    SMGRms,
     SMGSum,
     make,
 )
@@ -38,7 +39,7 @@ P = NETWORK.num_params
 INPUTS = np.random.default_rng(5).normal(size=(12, 3)).astype(np.float32)
 PARENTS = np.random.default_rng(6).normal(size=(4, P)).astype(np.float32)
 ALL = [make(name, NETWORK, intensity=0.01) for name in OPERATORS]
-GRADIENT = [op for op in ALL if isinstance(op, (SMGSum, SMGAbs, SMGSO))]
+GRADIENT = [op for op in ALL if isinstance(op, SMG)]
 
 
 def named(op) -> str:
@@ -317,7 +318,7 @@ def test_masked_weights_keep_their_bits(op) -> None:
     assert (children[:, ~kept] != parents[:, ~kept]).mean() > 0.9
 
 
-@pytest.mark.parametrize("kind", [SMGSum, SMGAbs])
+@pytest.mark.parametrize("kind", [SMGSum, SMGAbs, SMGRms])
 def test_sensitivities_can_be_used_again(kind) -> None:
     op = kind(NETWORK, sigma=0.1, weight_clip=0.2)
     known = op.sensitivity(PARENTS, experiences=INPUTS)
@@ -421,7 +422,7 @@ def test_every_operator_documents_all_its_arguments(kind) -> None:
 
 def test_operators_say_whether_their_sensitivity_can_be_kept() -> None:
     reusable = {name for name, kind in OPERATORS.items() if kind.reusable_sensitivity}
-    assert reusable == {"SM-G-ABS", "SM-G-SUM"}
+    assert reusable == {"SM-G-ABS", "SM-G-SUM", "SM-G-RMS"}
     for op in ALL:
         assert hasattr(op, "sensitivity") == op.reusable_sensitivity
         assert op.needs_experiences != isinstance(op, GaussianMutation)
@@ -431,7 +432,7 @@ def test_operators_say_whether_their_sensitivity_can_be_kept() -> None:
 
 
 def test_make_knows_the_names_of_the_paper() -> None:
-    assert [type(op) for op in ALL] == [GaussianMutation, SMR, SMGAbs, SMGSum, SMGSO]
+    assert [type(op) for op in ALL] == [GaussianMutation, SMR, SMGAbs, SMGSum, SMGSO, SMGRms]
     assert make("SM-R", NETWORK, intensity=0.3).divergence == 0.3
     assert make("SM-G-SUM", NETWORK, intensity=0.3, weight_clip=0.2).weight_clip == 0.2
     assert make("control", intensity=0.3).sigma == 0.3
@@ -567,7 +568,11 @@ def test_experiences_are_keyword_only(op) -> None:
             ValueError,
             "'control', 'SM-R', 'SM-G-ABS', .*got 'SM-X'",
         ),
-        (lambda: make("SM-R", NETWORK), ValueError, "expected intensity or domain for SM-R, got neither"),
+        (
+            lambda: make("SM-R", NETWORK),
+            ValueError,
+            "expected intensity, divergence or domain for SM-R, got none",
+        ),
         (lambda: make("SM-R", NETWORK, domain="chess"), ValueError, "one of .*'toy', .*got 'chess'"),
         (lambda: make("SM-R", NETWORK, intensity=1, weight_clip=1), TypeError, "weight_clip"),
     ],

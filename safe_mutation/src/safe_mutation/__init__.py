@@ -2,11 +2,12 @@
 
 from safe_mutation.flat_network import FlatNetwork
 from safe_mutation.gaussian import GaussianMutation
-from safe_mutation.mutation import Mutation, MutationInfo
+from safe_mutation.mutation import DivergenceNotReached, Mutation, MutationInfo
 from safe_mutation.numpy_network import NumpyNetwork
 from safe_mutation.operators import make
-from safe_mutation.smg import SMG, SMGSO, ReusableSensitivity, SMGAbs, SMGSum
-from safe_mutation.smr import SMR, DivergenceNotReached
+from safe_mutation.smg import SMG, ReusableSensitivity
+from safe_mutation.smg_operators import SMGSO, SMGAbs, SMGRms, SMGSum
+from safe_mutation.smr import SMR
 
 __version__ = "0.1.0"
 
@@ -22,6 +23,7 @@ __all__ = [
     "NumpyNetwork",
     "ReusableSensitivity",
     "SMGAbs",
+    "SMGRms",
     "SMGSum",
     "make",
 ]

@@ -87,7 +87,11 @@ class ExperienceSets:
                 lanes, own = owners.setdefault(kind, ([], []))
                 lanes.append(n)
                 own.append(rows)
-        return [self._rectangle(self.stacks[kind], *owners[kind]) for kind in sorted(owners)]
+        ordered = sorted(owners, key=self._shapes)  # for an order that depends on no other parent
+        return [self._rectangle(self.stacks[kind], *owners[kind]) for kind in ordered]
+
+    def _shapes(self, kind: int) -> list[tuple[int, ...]]:
+        return [tuple(leaf.shape[1:]) for leaf in leaves(self.stacks[kind])]
 
     def _rectangle(self, stack: Experiences, lanes: list[int], own: list[np.ndarray]) -> Rectangle:
         device = leaves(stack)[0].device

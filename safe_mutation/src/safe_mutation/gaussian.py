@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor
 
-from safe_mutation.arguments import doc, documented, require_positive
+from safe_mutation.arguments import doc, documented
+from safe_mutation.calibration import calibrate
+from safe_mutation.intensity import require_one_of
+from safe_mutation.line_search import Step, along, cautious
 from safe_mutation.mutation import Mutation, MutationInfo, Request
 
 
@@ -16,20 +19,37 @@ from safe_mutation.mutation import Mutation, MutationInfo, Request
 class GaussianMutation(Mutation):
     """The paper's control: child = w + delta, delta ~ N(0, sigma^2).
 
-    It accepts experiences, so that it stands in for the other operators, but uses them and the
-    network only to report the divergence; the network may be left out.
+    With sigma it accepts experiences, so that it stands in for the other operators, but uses them and the
+    network only to report the divergence, and the network may be left out. With a divergence in place of
+    sigma, delta is scaled until the outputs have diverged so far.
     """
 
     network: Any = field(default=None, metadata=Mutation.__dataclass_fields__["network"].metadata)
-    sigma: float = field(kw_only=True, metadata=doc("Standard deviation of a weight's step."))
+    sigma: float | None = field(
+        default=None, kw_only=True, metadata=doc("Standard deviation of a weight's step.")
+    )
 
-    needs_experiences: ClassVar[bool] = False
+    calibrate = calibrate
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_positive("sigma", self.sigma)
+        require_one_of(self.sigma, self.divergence)
+
+    @property
+    def needs_experiences(self) -> bool:
+        """Whether a call has to know experiences."""
+        return self.divergence is not None
+
+    def _by_sigma(self, request: Request) -> Step:
+        return along(request.noise())
 
     def _mutate(self, request: Request, given: Any, detailed: bool) -> tuple[Tensor, MutationInfo]:
-        children = request.noise().mul_(self.sigma).add_(request.params)
+        noise = request.noise()
+        if self.divergence is not None:
+            wanted, first = request.targets(self.divergence), cautious(request.params, noise)
+            result, info = self._search(request, wanted, along(noise), first, detailed)
+            return result.children, info
+        assert self.sigma is not None
+        children = noise.mul_(self.sigma).add_(request.params)
         divergence = self._divergence(request, children) if detailed else None
         return children, MutationInfo(divergence=divergence)

@@ -1,4 +1,4 @@
-"""Scale a direction until a network's behaviour has changed by a wanted amount (SM-R, paper section 3.1).
+"""Scale a step until a network's behaviour has changed by a wanted amount (paper, section 3.1).
 
 For small magnitudes the divergence grows with the square of the magnitude, so the search works on
 logarithms, where that law is a line of slope 2: extrapolate along it until the target is bracketed,
@@ -9,10 +9,9 @@ parents are searched in lockstep; one that is finished takes no part in further 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from functools import partial
-from itertools import chain
-from typing import NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -29,48 +28,74 @@ MAX_GROWTH = math.log(8.0)  # largest step of ln(magnitude) while the target is 
 FLAT_EXPANSIONS = 6  # so many of them in a row without growth: the outputs are saturated
 
 
+Lanes: TypeAlias = "slice | Tensor"
+Step: TypeAlias = Callable[[Tensor, Lanes], Tensor]
+
+
 class LineSearch(NamedTuple):
     """What a search found, for N parents.
 
     Attributes:
-        children: Parents plus scaled direction (N, P).
-        magnitude: Factor of the direction (N,), float64.
+        children: Parents plus their steps (N, P).
+        magnitude: How far along the step (N,), float64.
         divergence: Divergence reached by the children (N,), float64.
         status: For each "converged", "saturated" (no magnitude changes the outputs enough), "jump" (the
             divergence steps over the target) or "exhausted" (out of passes).
-        forward_passes: Passes of the network that the longest search took, the parents' own included.
+        passes: Forward passes that each search took (N,), the parent's own included.
     """
 
     children: Tensor
     magnitude: np.ndarray
     divergence: np.ndarray
     status: list[str]
-    forward_passes: int
+    passes: np.ndarray
+
+
+def along(directions: Tensor, weight_clip: float | None = None) -> Step:
+    """Steps (N, P) in these directions, those of single weights limited to the clip."""
+
+    def step(magnitudes: Tensor, lanes: Lanes) -> Tensor:
+        steps = magnitudes * directions[lanes]
+        return steps if weight_clip is None else steps.clamp_(-weight_clip, weight_clip)
+
+    return step
+
+
+def cautious(parents: Tensor, directions: Tensor) -> np.ndarray:
+    """First guesses (N,) where nothing is known of the network.
+
+    They are a tenth of the genome's length: mostly still near the quadratic range, and well above rounding.
+    """
+    norm = torch.linalg.vector_norm
+    lengths: np.ndarray = (norm(parents, dim=1) / norm(directions, dim=1)).double().cpu().numpy()
+    return np.maximum(0.1 * lengths, 1e-3)
 
 
 @naming_chunk_size()
 def search(
     network: Network,
     parents: Tensor,
-    directions: Tensor,
+    step: Step,
     inputs: Experiences,
-    target: float,
+    targets: np.ndarray,
+    guesses: np.ndarray,
     *,
     tolerance: float = 0.01,
     max_passes: int = 40,
     chunk_size: int | None = None,
 ) -> LineSearch:
-    """Find m > 0 for which divergence(w, w + m d) is the target, to a relative tolerance.
+    """Find m > 0 for which divergence(w, w + step(m)) is the target, to a relative tolerance.
 
     Where there is none, the closest child that was tried is returned, and why.
 
     Args:
         network: See ``network.py``; only its outputs are used.
         parents: w, genomes (N, P).
-        directions: d (N, P).
+        step: ``step(m (n, 1), lanes) -> (n, P)`` for the n parents of ``lanes``; its length grows with m.
         inputs: Experiences (N, I, ...).
-        target: Wanted divergence (equation 1).
-        tolerance: Accepted relative deviation from it.
+        targets: Wanted divergences (equation 1) (N,).
+        guesses: The magnitudes to begin with (N,).
+        tolerance: Accepted relative deviation from the target.
         max_passes: Forward passes before giving up.
         chunk_size: Parents in lockstep; by default what fits into caches.
 
@@ -79,63 +104,78 @@ def search(
     """
     network = planned(network)
     looped = network.prepare(parents, inputs).plan.batching == "looped"
-    lockstep = partial(_in_lockstep, network, target=target, tolerance=tolerance, max_passes=max_passes)
-    parts = [
-        lockstep(parents[some], directions[some], take(inputs, some), first=some.start)
-        for some in parents_at_once(parents, inputs, chunk_size, looped)
-    ]
-    if len(parts) == 1:
-        return parts[0]
-    children, magnitude, divergence, status, passes = zip(*parts, strict=True)
-    return LineSearch(
-        torch.cat(children),
-        np.concatenate(magnitude),
-        np.concatenate(divergence),
-        list(chain.from_iterable(status)),
-        max(passes),
+    number = len(parents)
+    searches = _Searches(network, parents, step, inputs, targets, tolerance, max_passes)
+    searches.brackets = [Bracket(math.log(guess)) for guess in guesses.tolist()]
+    searches.result = LineSearch(
+        parents.clone(), np.zeros(number), np.zeros(number), ["exhausted"] * number, np.zeros(number, int)
     )
-
-
-def _in_lockstep(
-    network: Network,
-    parents: Tensor,
-    directions: Tensor,
-    inputs: Experiences,
-    *,
-    first: int,
-    target: float,
-    tolerance: float,
-    max_passes: int,
-) -> LineSearch:
     with torch.no_grad():
-        base = run_rows(network, parents, inputs)
-        require_finite(base.outputs, "finite outputs", first)
-        norm = torch.linalg.vector_norm
-        scale = (norm(parents, dim=1) / norm(directions, dim=1)).tolist()
-        # A tenth of the genome's length: mostly still near the quadratic range, and well above rounding.
-        brackets = [Bracket(math.log(max(0.1 * length, 1e-3))) for length in scale]
-        children, number = parents.clone(), len(parents)
-        magnitude, divergence, miss = np.zeros(number), np.zeros(number), np.full(number, np.inf)
-        status = [""] * number
-        passes = 1
-        while "" in status and passes < max_passes:
-            active = [n for n in range(number) if not status[n]]
-            lanes = slice(None) if len(active) == number else torch.tensor(active, device=parents.device)
-            tried = np.exp([brackets[n].guess for n in active])
-            factors = torch.from_numpy(tried).to(parents)[:, None]
-            candidates = parents[lanes] + factors * directions[lanes]
-            rows = run_rows(network, candidates, take(inputs, lanes))
-            passes += 1
-            reached = rows.divergence_from(base.of(lanes)).cpu().numpy()
-            for n, candidate, m, found in zip(active, candidates, tried, reached, strict=True):
-                if not math.isfinite(found):
-                    found = math.inf
-                off = abs(found / target - 1)
-                if off < 0.999 * miss[n]:  # a tie goes to the magnitude tried first
-                    children[n], magnitude[n], divergence[n], miss[n] = candidate, m, found, off
-                excess = math.log(found / target) if found > 0 else -math.inf
-                status[n] = "converged" if off <= tolerance else brackets[n].narrow(excess)
-    return LineSearch(children, magnitude, divergence, [s or "exhausted" for s in status], passes)
+        for some in parents_at_once(parents, inputs, chunk_size, looped):
+            searches.in_lockstep(np.arange(number)[some])
+    return searches.result
+
+
+@dataclass
+class _Searches:
+    """The searches of all parents, and what they have found so far."""
+
+    network: Network
+    parents: Tensor
+    step: Step
+    inputs: Experiences
+    targets: np.ndarray
+    tolerance: float
+    max_passes: int
+    brackets: list[Bracket] = field(init=False)
+    result: LineSearch = field(init=False)
+
+    def in_lockstep(self, numbers: np.ndarray) -> None:
+        """Search for some parents, given by their numbers."""
+        chosen = slice(numbers[0], numbers[-1] + 1)
+        base = run_rows(self.network, self.parents[chosen], take(self.inputs, chosen))
+        require_finite(base.outputs, "finite outputs", chosen.start)
+        miss = np.full(len(self.parents), np.inf)
+        self.result.passes[numbers] = 1
+        active = numbers
+        while len(active) and self.result.passes[active[0]] < self.max_passes:
+            lanes: Lanes = chosen if len(active) == len(numbers) else self._index(active)
+            tried = np.exp([self.brackets[n].guess for n in active])
+            magnitudes = torch.from_numpy(tried).to(self.parents)[:, None]
+            candidates = self.step(magnitudes, lanes).add_(self.parents[lanes])
+            rows = run_rows(self.network, candidates, take(self.inputs, lanes))
+            own = base if lanes is chosen else base.of(self._index(active - chosen.start))
+            reached = np.nan_to_num(rows.divergence_from(own).cpu().numpy(), nan=np.inf)
+            self.result.passes[active] += 1
+            off = abs(reached / self.targets[active] - 1)
+            better = off < 0.999 * miss[active]  # a tie goes to the magnitude tried first
+            miss[active[better]] = off[better]
+            self._keep(active, better, candidates, tried, reached)
+            active = active[[self._goes_on(*one) for one in zip(active, reached, off, strict=True)]]
+
+    def _keep(
+        self,
+        active: np.ndarray,
+        better: np.ndarray,
+        candidates: Tensor,
+        tried: np.ndarray,
+        reached: np.ndarray,
+    ) -> None:
+        """Take the candidates that came closer to their targets than those before."""
+        improved = active[better]
+        self.result.children[self._index(improved)] = candidates[self._index(np.flatnonzero(better))]
+        self.result.magnitude[improved] = tried[better]
+        self.result.divergence[improved] = reached[better]
+
+    def _goes_on(self, n: int, reached: float, off: float) -> bool:
+        """Whether parent n needs another pass."""
+        excess = math.log(reached / self.targets[n]) if reached > 0 else -math.inf
+        status = "converged" if off <= self.tolerance else self.brackets[n].narrow(excess)
+        self.result.status[n] = status or "exhausted"
+        return not status
+
+    def _index(self, numbers: np.ndarray) -> Tensor:
+        return torch.from_numpy(numbers).to(self.parents.device)
 
 
 @dataclass

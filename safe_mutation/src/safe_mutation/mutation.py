@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Protocol, TypeVar, overload
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from safe_mutation.arguments import doc, documented, require_count
+from safe_mutation import line_search
+from safe_mutation.arguments import doc, documented, require_count, require_positive
 from safe_mutation.arrays import read_array
 from safe_mutation.batched_network import planned
 from safe_mutation.drawing import expand_to_parents, subsample
@@ -18,6 +21,8 @@ from safe_mutation.experiences import Experiences
 from safe_mutation.flat_network import FlatNetwork
 from safe_mutation.forgotten_per_parent import refuse_forgotten_per_parent
 from safe_mutation.genomes import Genomes
+from safe_mutation.intensity import Divergence, read_divergence, targets
+from safe_mutation.line_search import LineSearch, Step
 from safe_mutation.noise import Generator, Streams, read_generator, read_owned, standard_normal
 from safe_mutation.plain_mode import plain_mode
 from safe_mutation.plan import Plan
@@ -36,6 +41,10 @@ Genome = TypeVar("Genome", bound=Array)
 Module = TypeVar("Module", bound=nn.Module)
 
 
+class DivergenceNotReached(RuntimeWarning):
+    """A child's divergence from its parent is not the one asked for."""
+
+
 @dataclass(frozen=True)
 class MutationInfo:
     """What a mutation did; arrays (N,) for a batch, plain numbers for a single genome.
@@ -43,12 +52,13 @@ class MutationInfo:
     Attributes:
         divergence: Divergence of the children from their parents (equation 1) on the experiences used;
             None where there were none.
-        zero: SM-G: share of weights with a sensitivity of exactly 0.
+        zero: SM-G: share of weights with a sensitivity that cannot be told from 0.
         floored: SM-G: share of weights whose sensitivity was raised to the floor.
         clipped: SM-G: share of weights whose step was cut at the clip.
         sensitivity: SM-G: sensitivities as computed, before those rules, (N, P) or (P,).
-        status: SM-R: "converged", "saturated", "jump" or "exhausted" (see ``line_search``).
-        forward_passes: SM-R: forward passes that the longest search took, the parents' own included.
+        status: Of the search for a divergence: "converged", "saturated" (no step changes the outputs enough),
+            "jump" (the divergence steps over the one asked for) or "exhausted" (out of passes).
+        forward_passes: Forward passes that the longest search took, the parents' own included.
     """
 
     divergence: Any = None
@@ -74,6 +84,10 @@ class Request:
         """The parents (N, P)."""
         return self.genomes.params
 
+    def targets(self, divergence: Divergence) -> np.ndarray:
+        """The divergence of each child (N,)."""
+        return targets(divergence, len(self.params), self.streams)
+
     def noise(self) -> Tensor:
         """Standard normal numbers (N, P), zero for weights that do not mutate."""
         drawn = standard_normal(self.streams.noise, self.params)
@@ -82,6 +96,10 @@ class Request:
     def per_parent(self, values: Tensor) -> Any:
         """Numbers (N,) in the caller's kind of array, or the one number of a single genome."""
         return values[0].item() if self.genomes.single else self.genomes.restore(values)
+
+    def share(self, weights: Tensor) -> Any:
+        """For each parent the share of weights (N, P) that are True."""
+        return self.per_parent(weights.double().mean(1))
 
 
 @documented
@@ -132,11 +150,34 @@ class Mutation:
         ),
     )
 
+    divergence: Divergence | None = field(
+        default=None,
+        kw_only=True,
+        metadata=doc(
+            "How far a child's outputs shall be from its parent's: the mean over experiences of the squared "
+            "distance (equation 1). A number; a pair (low, high) from which each child's is drawn "
+            "log-uniformly; or a list with one for each parent."
+        ),
+    )
+    tolerance: float = field(
+        default=0.1, kw_only=True, metadata=doc("Accepted relative deviation from the divergence.")
+    )
+    max_passes: int = field(
+        default=40,
+        kw_only=True,
+        metadata=doc("Forward passes before the search for the divergence gives up."),
+    )
+    chunk_size: int | None = field(
+        default=None,
+        kw_only=True,
+        metadata=doc(
+            "Parents computed at once, or gradients of one experience and output each where they are needed "
+            "one by one; by default what fits into caches."
+        ),
+    )
+
     reusable_sensitivity: ClassVar[bool] = False
     """Whether ``op.sensitivity(parents, ...)`` exists, whose result may be kept with the parents."""
-
-    needs_experiences: ClassVar[bool] = True
-    """Whether a call has to know experiences."""
 
     def __post_init__(self) -> None:
         if callable(self.network):
@@ -145,6 +186,16 @@ class Mutation:
             raise TypeError(f"expected network to be callable, got {type(self.network).__name__}")
         require_count("max_experiences", self.max_experiences)
         object.__setattr__(self, "generator", read_owned(self.generator))
+        if self.divergence is not None:
+            object.__setattr__(self, "divergence", read_divergence(self.divergence))
+        require_positive("tolerance", self.tolerance)
+        require_count("max_passes", self.max_passes, least=3)
+        require_count("chunk_size", self.chunk_size)
+
+    @property
+    def needs_experiences(self) -> bool:
+        """Whether a call has to know experiences."""
+        return True
 
     @property
     def plan(self) -> Plan | None:
@@ -210,7 +261,8 @@ class Mutation:
             if sensitivity is not None and not self.reusable_sensitivity:
                 raise TypeError(f"{type(self).__name__} expected no sensitivity: {self._why_no_sensitivity}")
             used = self.needs_experiences or (return_info and self.network is not None)
-            required = self.needs_experiences and sensitivity is None
+            # A sensitivity stands for the experiences, but where children are compared with their parents.
+            required = self.needs_experiences and (sensitivity is None or self.divergence is not None)
             request = self._read(params, experiences, per_parent, generator, used=used, required=required)
             children, info = self._mutate(request, sensitivity, return_info)
             if request.mask is not None:
@@ -310,6 +362,45 @@ class Mutation:
         if request.inputs is None:
             return None
         return request.per_parent(divergence(self.network, request.params, children, request.inputs))
+
+    def _search(
+        self, request: Request, wanted: np.ndarray, step: Step, guesses: np.ndarray, detailed: bool
+    ) -> tuple[LineSearch, MutationInfo]:
+        """Children whose divergence is the one asked for, each a step along the way that ``step`` gives.
+
+        Args:
+            request: The call.
+            wanted: Divergences (N,).
+            step: See ``line_search.search``.
+            guesses: How far along it to begin (N,).
+            detailed: Whether the caller sees the info; otherwise a missed divergence is a warning.
+        """
+        result = line_search.search(
+            self.network,
+            request.params,
+            step,
+            request.inputs,
+            wanted,
+            guesses,
+            tolerance=self.tolerance,
+            max_passes=self.max_passes,
+            chunk_size=self.chunk_size,
+        )
+        missed = [n for n, status in enumerate(result.status) if status != "converged"]
+        if missed and not detailed:
+            n = missed[0]
+            warnings.warn(
+                f"{len(missed)} of {len(wanted)} children miss the divergence asked for: parent {n} reached "
+                f"{result.divergence[n]:.3g} of {wanted[n]:.3g} ({result.status[n]})",
+                DivergenceNotReached,
+                stacklevel=4,
+            )
+        info = MutationInfo(
+            divergence=request.per_parent(torch.from_numpy(result.divergence)),
+            status=result.status[0] if request.genomes.single else result.status,
+            forward_passes=int(result.passes.max()),
+        )
+        return result, info
 
     @property
     def _why_no_sensitivity(self) -> str:

@@ -183,3 +183,44 @@ def choose(source: Source, total: int, number: int) -> Tensor:
     if isinstance(source, torch.Generator):
         return torch.randperm(total, generator=source, device=source.device)[:number]
     return torch.from_numpy(source.choice(total, size=number, replace=False))
+
+
+def uniform(sources: Source | list[Source], number: int) -> np.ndarray:
+    """Independent uniform numbers in [0, 1), shape (N,); with a list, number n comes from source n alone."""
+    if isinstance(sources, list):
+        return np.concatenate([uniform(source, 1) for source in sources])
+    if isinstance(sources, torch.Generator):
+        drawn = torch.rand(number, generator=sources, device=sources.device, dtype=torch.float64)
+        return drawn.cpu().numpy()
+    return sources.random(number)
+
+
+class RandomSigns:
+    """Random +1 and -1 for the probes of a sensitivity.
+
+    With a source for each parent, a parent's signs come from its own alone. They are drawn row by row, so
+    that a parent has the same ones beside others that have more rows.
+
+    Args:
+        sources: A random source, or one for each parent.
+        probes: How many to draw for each output.
+    """
+
+    def __init__(self, sources: Source | list[Source], probes: int) -> None:
+        self._sources, self._probes = sources, probes
+
+    def __call__(self, parents: range, rows: int, outputs: int) -> Tensor:
+        """Signs (probes, n, rows, outputs) for n parents, given by their numbers."""
+        if isinstance(self._sources, list):
+            drawn = [self._draw(self._sources[n], rows, outputs) for n in parents]
+        else:
+            drawn = [self._draw(self._sources, rows, outputs) for _ in parents]
+        return torch.stack(drawn, 2).permute(1, 2, 0, 3)
+
+    def _draw(self, source: Source, rows: int, outputs: int) -> Tensor:
+        shape = (rows, self._probes, outputs)
+        if isinstance(source, torch.Generator):
+            bits = torch.randint(2, shape, generator=source, device=source.device)
+        else:
+            bits = torch.from_numpy(source.integers(2, size=shape, dtype=np.int8))
+        return bits.float() * 2 - 1

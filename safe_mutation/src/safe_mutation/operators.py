@@ -8,17 +8,19 @@ from typing import Any, Literal, overload
 from safe_mutation.gaussian import GaussianMutation
 from safe_mutation.mutation import Mutation
 from safe_mutation.presets import preset
-from safe_mutation.smg import SMGSO, ReusableSensitivity, SMGAbs, SMGSum
+from safe_mutation.smg import ReusableSensitivity
+from safe_mutation.smg_operators import SMGSO, SMGAbs, SMGRms, SMGSum
 from safe_mutation.smr import SMR
 
 OPERATORS: dict[str, type[Mutation]] = {
     "control": GaussianMutation, "SM-R": SMR, "SM-G-ABS": SMGAbs, "SM-G-SUM": SMGSum, "SM-G-SO": SMGSO,
+    "SM-G-RMS": SMGRms,
 }  # fmt: skip
 
 
 @overload
 def make(
-    name: Literal["SM-G-ABS", "SM-G-SUM"],
+    name: Literal["SM-G-ABS", "SM-G-SUM", "SM-G-RMS"],
     network: Any = None,
     *,
     intensity: float | None = None,
@@ -49,12 +51,12 @@ def make(
     """Make an operator by the paper's name.
 
     Args:
-        name: "control", "SM-R", "SM-G-ABS", "SM-G-SUM" or "SM-G-SO".
+        name: "control", "SM-R", "SM-G-ABS", "SM-G-SUM", "SM-G-SO", or "SM-G-RMS" (not in the paper).
         network: As for the operators; the control needs none.
         intensity: The one number that the paper tunes: sigma, or for SM-R the divergence.
         domain: One of the paper's domains (see ``presets``), whose intensity, clip and SO direction are used
             unless they are given here.
-        options: Passed on to the operator, for example ``weight_clip``.
+        options: Passed on to the operator, for example ``divergence`` in place of the intensity.
 
     Raises:
         ValueError: If the name or domain is unknown; the message lists the known ones.
@@ -62,13 +64,16 @@ def make(
     if name not in OPERATORS:
         raise ValueError(f"expected an operator out of {list(OPERATORS)}, got {name!r}")
     arguments = {field.name for field in fields(OPERATORS[name])}
+    told = "divergence" in options or "sigma" in options
     if domain is not None:
         settings = preset(domain)
-        intensity = settings.intensity_of(name) if intensity is None else intensity
         for argument in ("weight_clip", "direction"):
             if argument in arguments:
                 options.setdefault(argument, getattr(settings, argument))
-    if intensity is None:
-        raise ValueError(f"expected intensity or domain for {name}, got neither")
-    options["sigma" if "sigma" in arguments else "divergence"] = intensity
+        if intensity is None and not told:
+            intensity = settings.intensity_of(name)
+    if intensity is not None:
+        options["sigma" if "sigma" in arguments else "divergence"] = intensity
+    elif not told:
+        raise ValueError(f"expected intensity, divergence or domain for {name}, got none of them")
     return OPERATORS[name](network, **options)

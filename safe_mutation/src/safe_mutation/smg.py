@@ -1,22 +1,29 @@
-"""The paper's safe mutations through gradients: steps are smaller where the outputs react more."""
+"""Safe mutations through gradients: steps are smaller where the outputs react more."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from safe_mutation import sensitivity
-from safe_mutation.arguments import doc, documented, require_count, require_positive
+from safe_mutation import scaling
+from safe_mutation.arguments import doc, documented, require_positive
 from safe_mutation.arrays import read_array
+from safe_mutation.calibration import calibrate
 from safe_mutation.experiences import Experiences
 from safe_mutation.genomes import require_finite
+from safe_mutation.intensity import require_one_of
+from safe_mutation.line_search import Lanes, Step, along, cautious
 from safe_mutation.mutation import Genome, Mutation, MutationInfo, Request
 from safe_mutation.noise import Generator
 from safe_mutation.plain_mode import plain_mode
+
+FLOOR, ZERO = 0.01, 1.0  # of the published code
+AIM = 1 / 3  # of the divergence: a search that begins below it needs fewest passes
 
 
 @documented
@@ -24,48 +31,84 @@ from safe_mutation.plain_mode import plain_mode
 class SMG(Mutation):
     """What the SM-G operators share: child = w + delta / s, s a sensitivity for each weight.
 
-    A subclass says in ``_measure`` what the sensitivity is.
+    With sigma, delta ~ N(0, sigma^2), and very small sensitivities are raised to ``floor``. With a divergence
+    in its place, the step is scaled until the outputs have diverged so far, and no constant of the scale of
+    the outputs is left. A subclass says in ``_measure`` what the sensitivity is.
     """
 
-    sigma: float = field(kw_only=True, metadata=doc("Standard deviation of delta."))
-    weight_clip: float | None = field(
-        default=None, kw_only=True, metadata=doc("Largest step of one weight; None for no limit.")
-    )
-    floor: float = field(default=0.01, kw_only=True, metadata=doc("Smaller sensitivities are raised to it."))
-    zero: float = field(
-        default=1.0,
-        kw_only=True,
-        metadata=doc("What a sensitivity of exactly 0 becomes: a weight without effect is not rescaled."),
-    )
-    chunk_size: int | None = field(
+    sigma: float | None = field(
         default=None,
         kw_only=True,
         metadata=doc(
-            "Parents computed at once, or in SM-G-ABS of networks with other than linear layers gradients "
-            "(of one experience and output each); by default what fits into caches."
+            "Standard deviation of delta, as in the paper. What it does depends on the network, the outputs "
+            "and the operator: ``calibrate`` finds the one for a divergence."
+        ),
+    )
+    weight_clip: float | None = field(
+        default=None, kw_only=True, metadata=doc("Largest step of one weight; None for no limit.")
+    )
+    floor: float = field(
+        default=FLOOR,
+        kw_only=True,
+        metadata=doc("With sigma: smaller sensitivities are raised to it."),
+    )
+    zero: float = field(
+        default=ZERO,
+        kw_only=True,
+        metadata=doc(
+            "With sigma: what a sensitivity becomes that cannot be told from 0, so that a weight without "
+            "effect is not rescaled."
         ),
     )
 
+    calibrate = calibrate
+
+    _reach: ClassVar[float] = 1.0
+    """The divergence of a small step d over sum (s d)^2, roughly: where the search for one begins.
+
+    Found with networks of many kinds; a wrong one costs a pass or two.
+    """
+
+    _power: ClassVar[int] = 1
+    """Of the sensitivity that gradients give first."""
+
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_positive("sigma", self.sigma)
+        require_one_of(self.sigma, self.divergence)
         require_positive("floor", self.floor)
         require_positive("zero", self.zero)
+        if self.divergence is not None and (self.floor, self.zero) != (FLOOR, ZERO):
+            raise ValueError("expected floor and zero with sigma only, got them with divergence")
         if self.weight_clip is not None:
             require_positive("weight_clip", self.weight_clip)
-        require_count("chunk_size", self.chunk_size)
+
+    @property
+    def _sensitivity_growth(self) -> float:
+        """The power of sigma that the sensitivity grows with."""
+        return 0.0
 
     def _measure(self, request: Request, delta: Tensor | None) -> Tensor:
         """Sensitivities (N, P) of the parents, for SM-G-SO with respect to a perturbation (N, P)."""
         raise NotImplementedError
 
     def _mutate(self, request: Request, given: Any, detailed: bool) -> tuple[Tensor, MutationInfo]:
-        delta = request.noise().mul_(self.sigma)
-        measured = self._measure(request, delta) if given is None else _read_sensitivity(request, given)
+        noise = request.noise()
+        if self.sigma is not None:
+            noise.mul_(self.sigma)
+        measured = self._measure(request, noise) if given is None else _read_sensitivity(request, given)
         require_finite(measured, "finite sensitivities")
-        # In place from here on: populations of large networks fill the memory.
+        if self.divergence is not None:
+            return self._mutate_to(request, request.targets(self.divergence), noise, measured, detailed)
+        return self._mutate_by(request, noise, measured, detailed)
+
+    def _mutate_by(
+        self, request: Request, delta: Tensor, measured: Tensor, detailed: bool
+    ) -> tuple[Tensor, MutationInfo]:
+        """Children (N, P) by the paper's rules."""
+        # In place: populations of large networks fill the memory.
         scale = measured.clone() if detailed else measured
-        steps = delta.div_(scale.masked_fill_(scale == 0, self.zero).clamp_(min=self.floor))
+        without = scaling.insensitive(measured, self._power)
+        steps = delta.div_(scaling.absolute_(scale, without, self.zero, self.floor))
         clip = float("inf") if self.weight_clip is None else self.weight_clip
         if not detailed:
             return steps.clamp_(-clip, clip).add_(request.params), MutationInfo()
@@ -73,12 +116,53 @@ class SMG(Mutation):
         children = request.params + limited
         info = MutationInfo(
             divergence=self._divergence(request, children),
-            zero=request.per_parent((measured == 0).double().mean(1)),
-            floored=request.per_parent(((measured > 0) & (measured < self.floor)).double().mean(1)),
-            clipped=request.per_parent((limited != steps).double().mean(1)),
+            zero=request.share(without),
+            floored=request.share(~without & (measured < self.floor)),
+            clipped=request.share(limited != steps),
             sensitivity=request.genomes.restore(measured),
         )
         return children, info
+
+    def _by_sigma(self, request: Request) -> Step:
+        """Steps of the paper's rules as a function of sigma."""
+        noise = request.noise()
+        measured = self._measure(request, noise)
+        require_finite(measured, "finite sensitivities")
+        without = scaling.insensitive(measured, self._power)
+        clip = float("inf") if self.weight_clip is None else self.weight_clip
+
+        def step(sigmas: Tensor, lanes: Lanes) -> Tensor:
+            scale = measured[lanes] * sigmas**self._sensitivity_growth
+            scaling.absolute_(scale, without[lanes], self.zero, self.floor)
+            steps = sigmas * noise[lanes] / scale
+            return steps.clamp_(-clip, clip)
+
+        return step
+
+    def _mutate_to(
+        self, request: Request, wanted: np.ndarray, noise: Tensor, measured: Tensor, detailed: bool
+    ) -> tuple[Tensor, MutationInfo]:
+        """Children (N, P) that diverge as wanted (N,)."""
+        without = scaling.insensitive(measured, self._power)
+        directions = noise.div_(scaling.relative(measured, without, request.mask))
+        reach = torch.linalg.vector_norm(measured * directions, dim=1, dtype=torch.float64).cpu().numpy()
+        unknown = cautious(request.params, directions)
+        with np.errstate(divide="ignore"):
+            guesses = np.sqrt(AIM * wanted / self._reach) / reach
+        # Saturated outputs hardly react: begin at no more than ten times the genome's length.
+        guesses = np.where(reach > 0, np.fmin(guesses, 100 * unknown), unknown)
+        result, info = self._search(request, wanted, along(directions, self.weight_clip), guesses, detailed)
+        if not detailed:
+            return result.children, info
+        steps = directions * torch.from_numpy(result.magnitude).to(directions)[:, None]
+        limit = float("inf") if self.weight_clip is None else self.weight_clip
+        info = replace(
+            info,
+            zero=request.share(without),
+            clipped=request.share(steps.abs() > limit),
+            sensitivity=request.genomes.restore(measured),
+        )
+        return result.children, info
 
 
 def _read_sensitivity(request: Request, given: Any) -> Tensor:
@@ -129,59 +213,3 @@ class ReusableSensitivity(SMG):
             )
             measured: Genome = request.genomes.restore(self._measure(request, None))
         return measured
-
-
-@documented
-@dataclass(frozen=True)
-class SMGSum(ReusableSensitivity):
-    """SM-G-SUM: s = sqrt( sum_k ( sum_i dy_k(X_i)/dw )^2 ).
-
-    The cheapest; gradients of opposite sign cancel ("washout").
-    """
-
-    def _measure(self, request: Request, delta: Tensor | None) -> Tensor:
-        return sensitivity.summed(self.network, request.params, request.inputs, chunk_size=self.chunk_size)
-
-
-@documented
-@dataclass(frozen=True)
-class SMGAbs(ReusableSensitivity):
-    """SM-G-ABS: s = sqrt( sum_k ( mean_i |dy_k(X_i)/dw| )^2 ); no washout."""
-
-    def _measure(self, request: Request, delta: Tensor | None) -> Tensor:
-        return sensitivity.absolute(self.network, request.params, request.inputs, chunk_size=self.chunk_size)
-
-
-@documented
-@dataclass(frozen=True)
-class SMGSO(SMG):
-    """SM-G-SO: s = sqrt(|H v|), H the Hessian of the divergence (equation 1) at the parent.
-
-    As v is the perturbation, there is no sensitivity of the parent alone.
-    """
-
-    direction: str = field(
-        default="raw",
-        kw_only=True,
-        metadata=doc(
-            'v: "raw" for delta itself (the paper\'s formula), or "unit" for delta / |delta| (its code). '
-            "Sensitivities differ by the factor sqrt(|delta|), so that sigma means different things."
-        ),
-    )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.direction not in ("raw", "unit"):
-            raise ValueError(f"expected direction to be 'raw' or 'unit', got {self.direction!r}")
-
-    def _measure(self, request: Request, delta: Tensor | None) -> Tensor:
-        assert delta is not None  # only ReusableSensitivity measures without
-        unit = self.direction == "unit"
-        vector = delta / torch.linalg.vector_norm(delta, dim=1, keepdim=True) if unit else delta
-        return sensitivity.second_order(
-            self.network, request.params, request.inputs, vector, chunk_size=self.chunk_size
-        )
-
-    @property
-    def _why_no_sensitivity(self) -> str:
-        return "its own depends on the perturbation"

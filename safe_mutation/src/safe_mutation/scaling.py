@@ -1,0 +1,44 @@
+"""From sensitivities (N, P) to what the noise of each weight is divided by."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+DAMPING = 0.1  # a weight's step is at most 1 / DAMPING times that of the root mean square sensitivity
+
+
+def insensitive(sensitivities: Tensor, power: int) -> Tensor:
+    """Weights whose computed sensitivity cannot be told from zero (N, P), bool.
+
+    An exact zero often computes as rounding noise, for example that of an attention layer's key bias.
+
+    Args:
+        sensitivities: s (N, P).
+        power: s to this power is what gradients gave, so that rounding noise is relative to its largest.
+    """
+    noise = torch.finfo(sensitivities.dtype).eps ** (1 / power) * sensitivities.amax(1, keepdim=True)
+    return sensitivities <= noise
+
+
+def absolute_(sensitivities: Tensor, without: Tensor, zero: float, floor: float) -> Tensor:
+    """The paper's rule, in place: weights without effect get ``zero``, then ``floor`` is the least."""
+    return sensitivities.masked_fill_(without, zero).clamp_(min=floor)
+
+
+def relative(sensitivities: Tensor, without: Tensor, mask: Tensor | None) -> Tensor:
+    """A rule without a constant of the outputs' scale: sqrt( s^2 + 0.01 mean s^2 ).
+
+    The mean is over the weights that mutate and that have any effect. Those without effect get the mean step
+    of the others; if there are no others, they are not rescaled.
+    """
+    counted = ~without if mask is None else ~without & mask
+    number = counted.sum(1, keepdim=True).clamp_(min=1)
+    largest = sensitivities.amax(1, keepdim=True)
+    largest = torch.where(largest > 0, largest, 1)
+    squares = (sensitivities / largest).square_()  # relative to the largest: squares could overflow
+    mean = squares.masked_fill(~counted, 0).sum(1, keepdim=True) / number
+    scale = squares.add_(DAMPING**2 * mean).sqrt_()
+    steps = (1 / scale).masked_fill_(~counted, 0).sum(1, keepdim=True) / number
+    typical = torch.where(steps > 0, 1 / steps, 1)
+    return torch.where(without, typical, scale)
