@@ -145,6 +145,12 @@ class FlatNetwork:
                 named[name].copy_(part)
         return module
 
+    def to_module(self, params: Any) -> nn.Module:
+        """A new module with the weights of a genome (P,), numpy or torch."""
+        with self._original.alone():
+            module = copy_module(self._module)
+        return self.load_(module, params)
+
     def mask(self, *patterns: str) -> Tensor:
         """Mark the weights of the parameters whose names match, shape (P,), bool.
 

@@ -1,0 +1,166 @@
+"""Policies of stable-baselines3 after learning, mutated for three generations, and as they were otherwise."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from sb3_contrib import RecurrentPPO
+from stable_baselines3 import DQN, PPO, SAC
+from torch import Tensor
+
+from safe_mutation import SMGSO, SMR, FlatNetwork, GaussianMutation, SMGAbs, SMGSum
+
+GENERATIONS = 3
+
+
+def action_logits(policy: Any, x: Tensor) -> Tensor:
+    return policy.get_distribution(x).distribution.logits
+
+
+def action_mean(policy: Any, x: Tensor) -> Tensor:
+    return policy.get_distribution(x).distribution.mean
+
+
+def q_values(policy: Any, x: Tensor) -> Tensor:
+    return policy.q_net(x)
+
+
+def actor_mean(policy: Any, x: Tensor) -> Tensor:
+    return policy.actor.get_action_dist_params(x)[0]
+
+
+def recurrent_logits(policy: Any, x: Tensor) -> Tensor:
+    """Logits at each step of whole episodes (I, T, ...), from states of zeros."""
+    zeros = x.new_zeros(policy.lstm_actor.num_layers, len(x), policy.lstm_actor.hidden_size)
+    features = policy.extract_features(x.flatten(0, 1), policy.pi_features_extractor).unflatten(
+        0, x.shape[:2]
+    )
+    states, _ = policy.lstm_actor(features.transpose(0, 1), (zeros, zeros))
+    return policy.action_net(policy.mlp_extractor.forward_actor(states.transpose(0, 1)))
+
+
+def recurrent_by_library(policy: Any, x: Tensor) -> Tensor:
+    """Log-probabilities by the library's own function for sequences."""
+    zeros = x.new_zeros(policy.lstm_actor.num_layers, len(x), policy.lstm_actor.hidden_size)
+    starts = torch.zeros(x.shape[:2], dtype=x.dtype).flatten()
+    distribution, _ = policy.get_distribution(x.flatten(0, 1), (zeros, zeros), starts)
+    return distribution.distribution.logits.unflatten(0, x.shape[:2])
+
+
+def learned(algorithm: Any, env: str, **options: Any) -> Any:
+    recurrent = algorithm is RecurrentPPO
+    policy = "MlpLstmPolicy" if recurrent else "MlpPolicy"
+    sizes = {"net_arch": [8]} | ({"lstm_hidden_size": 8} if recurrent else {})
+    model = algorithm(policy, env, seed=0, device="cpu", policy_kwargs=sizes, **options)
+    model.learn(64)
+    model.policy.set_training_mode(False)
+    return model
+
+
+KINDS: dict[str, tuple[Callable[[], Any], Callable[[Any, Tensor], Tensor], tuple[int, ...]]] = {
+    "PPO": (lambda: learned(PPO, "CartPole-v1", n_steps=32, batch_size=16), action_logits, (4,)),
+    "PPO, continuous": (lambda: learned(PPO, "Pendulum-v1", n_steps=32, batch_size=16), action_mean, (3,)),
+    "DQN": (lambda: learned(DQN, "CartPole-v1", learning_starts=16), q_values, (4,)),
+    "SAC": (lambda: learned(SAC, "Pendulum-v1", learning_starts=16), actor_mean, (3,)),
+    "RecurrentPPO": (
+        lambda: learned(RecurrentPPO, "CartPole-v1", n_steps=32, batch_size=16),
+        recurrent_logits,
+        (6, 4),
+    ),
+}
+
+
+@pytest.fixture(params=KINDS, scope="module")
+def case(request: pytest.FixtureRequest) -> tuple[Any, Any, Tensor]:
+    make, forward, shape = KINDS[request.param]
+    experiences = torch.rand(7, *shape, generator=torch.Generator().manual_seed(0))
+    return make(), forward, experiences
+
+
+def operators(network: FlatNetwork, mask: Tensor) -> list[Any]:
+    return [
+        GaussianMutation(network, sigma=0.05, mask=mask),
+        SMR(network, divergence=1e-3, mask=mask),
+        SMGSum(network, sigma=0.01, weight_clip=0.1, mask=mask),
+        SMGAbs(network, sigma=0.01, weight_clip=0.1, mask=mask),
+        SMGSO(network, sigma=0.01, weight_clip=0.1, mask=mask),
+    ]
+
+
+def test_generations(case: tuple[Any, Any, Tensor]) -> None:
+    """Each generation mutates a copy of the last, as an evolution of policies does."""
+    model, forward, experiences = case
+    network = FlatNetwork(model.policy, forward=forward)
+    mask = network.reaching(experiences)
+    for op in operators(network, mask):
+        policy = network.to_module(network.flatten())
+        for generation in range(GENERATIONS):
+            kid = copy.deepcopy(policy)
+            before = {name: value.clone() for name, value in kid.named_buffers()}
+            parent = network.flatten(kid)
+            expected = op(parent, experiences=experiences, generator=generation)
+            assert op.mutate_(kid, experiences=experiences, generator=generation) is kid
+            found = network.flatten(kid)
+            assert torch.equal(found, expected)
+            assert torch.equal(found[~mask], parent[~mask])
+            assert not torch.equal(found, parent)
+            for name, value in kid.named_buffers():
+                assert torch.equal(value, before[name])
+            kid.predict(experiences[0].numpy())
+            policy = kid
+        pickle.loads(pickle.dumps(op))
+
+
+def test_the_policy_is_left_as_it_was(case: tuple[Any, Any, Tensor]) -> None:
+    model, forward, experiences = case
+    policy = model.policy
+    before = {name: value.clone() for name, value in policy.state_dict().items()}
+    actions = model.predict(experiences[0].numpy(), deterministic=True)[0].tolist()
+    network = FlatNetwork(policy, forward=forward)
+    for op in operators(network, network.reaching(experiences)):
+        parents = torch.stack(3 * [network.flatten()])
+        op(parents, experiences=experiences, generator=1)
+        for name, value in policy.state_dict().items():
+            assert torch.equal(value, before[name])
+    assert model.predict(experiences[0].numpy(), deterministic=True)[0].tolist() == actions
+    distribution = getattr(getattr(policy, "action_dist", None), "distribution", None)
+    SMGSum(network, sigma=0.01).mutate_(policy, experiences=experiences, generator=1)
+    assert getattr(getattr(policy, "action_dist", None), "distribution", None) is distribution
+    network.load_(policy, network.flatten())
+
+
+def test_sensitivities_are_those_of_the_policy(case: tuple[Any, Any, Tensor]) -> None:
+    """Against torch's own gradients of the policy, one backward pass for each output."""
+    model, forward, experiences = case
+    policy = model.policy
+    network = FlatNetwork(policy, forward=forward)
+    named = dict(policy.named_parameters())
+    outputs = forward(policy, experiences)
+    total = 0.0
+    for output in outputs.flatten(0, -2).sum(0):
+        gradients = torch.autograd.grad(
+            output, [named[name] for name in network.names], retain_graph=True, allow_unused=True
+        )
+        flat = [
+            torch.zeros_like(named[name]) if gradient is None else gradient
+            for name, gradient in zip(network.names, gradients, strict=True)
+        ]
+        total = total + torch.cat([g.flatten() for g in flat]) ** 2
+    parents = torch.stack(2 * [network.flatten()])
+    measured = SMGSum(network, sigma=0.1).sensitivity(parents, experiences=experiences)
+    for row in measured:
+        torch.testing.assert_close(row, total.sqrt(), rtol=1e-4, atol=1e-5 * float(total.amax().sqrt()))
+
+
+def test_recurrent_policies_by_the_library(case: tuple[Any, Any, Tensor]) -> None:
+    """The library's own function for sequences gives the outputs that the sensitivities were taken of."""
+    model, forward, experiences = case
+    if forward is not recurrent_logits:
+        return
+    expected = recurrent_by_library(model.policy, experiences)
+    torch.testing.assert_close(forward(model.policy, experiences).log_softmax(-1), expected)
