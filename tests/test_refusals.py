@@ -310,10 +310,20 @@ def test_a_forgotten_per_parent_is_named(make_one: Callable[[], nn.Module], shap
     for op in operators(make_one()):
         parents = RNG.normal(size=(4, op.network.num_params))
         with pytest.raises(
-            ValueError, match=r"got \(4, 12.*\), whose first axis is .* parents: pass per_parent=True"
+            ValueError, match=r"got \(4, 12.*\), as many as there are parents: pass per_parent=True"
         ):
             op(parents, experiences=sets, generator=1)
         op(parents, experiences=sets, per_parent=True, generator=1)
+
+
+def test_a_forgotten_per_parent_is_named_for_lists_too() -> None:
+    sets = [RNG.normal(size=(rows, 3)) for rows in (3, 1, 5, 2)]
+    for op in operators(module()):
+        for forgotten in (sets, [list(one) for one in sets[2:]]):
+            parents = np.ones((len(forgotten), P))
+            with pytest.raises(ValueError, match=r"got a list of [24], as many .*: pass per_parent=True"):
+                op(parents, experiences=forgotten, generator=1)
+            op(parents, experiences=forgotten, per_parent=True, generator=1)
 
 
 @pytest.mark.parametrize(

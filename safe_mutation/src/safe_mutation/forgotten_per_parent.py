@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 
 from safe_mutation.experience_sets import ExperienceSets
-from safe_mutation.experiences import Experiences, leaves, map_leaves, take
+from safe_mutation.experiences import Experiences, count, leaves, map_leaves, take
 from safe_mutation.network import FAILURES, Network
 
 
-def refuse_forgotten_per_parent(network: Network, params: Tensor, inputs: Experiences) -> None:
+def refuse_forgotten_per_parent(
+    network: Network, params: Tensor, inputs: Experiences | ExperienceSets
+) -> None:
     """Refuse experiences (N, I, ...), said to be N shared ones, that can only be meant as one set per parent.
 
     They are where the network fails on a shared experience (I, ...) but not on I of them, and where it
@@ -21,30 +23,33 @@ def refuse_forgotten_per_parent(network: Network, params: Tensor, inputs: Experi
     Args:
         network: See ``network.py``.
         params: Genomes (N, P).
-        inputs: What all parents share (I, ...).
+        inputs: What all parents share: (I, ...), or the one set of ExperienceSets.
 
     Raises:
         ValueError: If they are; it names ``per_parent``.
     """
     if isinstance(inputs, ExperienceSets):
+        number, stack = len(inputs.sets[0]), max(inputs.stacks, key=lambda one: leaves(one)[0][0].numel())
+        given = f"a list of {number}"
+    else:
+        number, stack = count(inputs), inputs
+        given = ", ".join(str(tuple(leaf.shape)) for leaf in leaves(inputs))
+    parents = len(params)
+    if parents < 2 or number != parents or any(leaf.ndim < 2 for leaf in leaves(stack)):
         return
-    parents, shapes = len(params), [tuple(leaf.shape) for leaf in leaves(inputs)]
-    if parents < 2 or any(len(shape) < 2 or shape[0] != parents for shape in shapes):
-        return
-    one, first = slice(1), take(inputs, (None, slice(1)))
+    one, first = slice(1), take(stack, (None, slice(1)))
     with torch.no_grad():
         try:
             outputs = network(params[one], first)
         except FAILURES:
-            suspicious = _can_take(network, params[one], take(inputs, one))
+            suspicious = _can_take(network, params[one], take(stack, one))
         else:
             suspicious = _computes_steps_alone(network, params[one], first, outputs)
     if suspicious:
-        given = ", ".join(str(shape) for shape in shapes)
         raise ValueError(
-            f"expected experiences of shape (I, ...) that all parents share, got {given}, whose first axis "
-            f"is the number of parents: pass per_parent=True if each has a set of its own (for {parents} "
-            "shared ones, flatten the axis after the first into it)"
+            f"expected experiences of shape (I, ...) that all parents share, got {given}, as many as there "
+            "are parents: pass per_parent=True if each has a set of its own (or join the sets, if parents "
+            "share them)"
         )
 
 
