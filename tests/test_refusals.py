@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Categorical, Normal
 
-from safe_mutation import SMGSO, SMR, FlatNetwork, NumpyNetwork, SMGAbs, SMGSum
+from safe_mutation import SMGSO, SMR, FlatNetwork, GaussianMutation, NumpyNetwork, SMGAbs, SMGSum
 from safe_mutation.mutation import Mutation
 
 RNG = np.random.default_rng(5)
@@ -274,6 +274,54 @@ def test_a_lack_of_memory_is_passed_on(error: Exception) -> None:
         with pytest.raises(type(error), match=r"(Unable to|can't) allocate|out of memory") as raised:
             op(PARENTS, experiences=INPUTS)
         assert "expected" not in str(raised.value)
+
+
+class Writes(nn.Module):
+    """Changes its inputs."""
+
+    def __init__(self, change: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.change, self.network = change, module()
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.change(x)
+        return self.network(x)
+
+
+@pytest.mark.parametrize(
+    "change", [nn.ReLU(inplace=True), lambda x: x.add_(1), lambda x: x.__setitem__(0, 0.0)]
+)
+@pytest.mark.parametrize("as_many_as_parents", [False, True])
+def test_a_network_that_writes_into_its_inputs(
+    change: Callable[[Tensor], Any], as_many_as_parents: bool
+) -> None:
+    inputs = INPUTS[: 4 if as_many_as_parents else 12].copy()
+    before = inputs.copy()
+    refuses(
+        Writes(change),
+        ValueError,
+        r"leaves its arguments as they are, .* module\(x\.clone\(\)\)",
+        experiences=inputs,
+    )
+    np.testing.assert_array_equal(inputs, before)
+    with pytest.raises(ValueError, match="leaves its arguments as they are"):
+        GaussianMutation(Writes(change), sigma=0.1)(PARENTS, experiences=inputs, return_info=True)
+    np.testing.assert_array_equal(inputs, before)
+    cured = FlatNetwork(Writes(change), forward=lambda module, x: module(x.clone()))
+    for op in operators(cured):
+        op(PARENTS, experiences=inputs, generator=1)
+    np.testing.assert_array_equal(inputs, before)
+
+
+def test_numpy_functions_cannot_write_into_their_inputs() -> None:
+    def centred(w: np.ndarray, x: np.ndarray) -> np.ndarray:
+        x -= 1
+        return x @ w.reshape(3, 2)
+
+    inputs = INPUTS.astype(float)
+    with pytest.raises(ValueError, match=r"a network that can take .*read-only"):
+        SMR(NumpyNetwork(centred), divergence=0.1)(np.ones((2, 6)), experiences=inputs)
+    np.testing.assert_array_equal(inputs, INPUTS.astype(float))
 
 
 # A forgotten per_parent

@@ -11,7 +11,7 @@ from safe_mutation.experiences import Experiences
 from safe_mutation.flat_network import FlatNetwork
 from safe_mutation.network import Network, run
 from safe_mutation.plan import Plan, Plans, Ways, kind_of
-from safe_mutation.repeatable import a_few, refuse_different_answers, same_random_numbers
+from safe_mutation.repeatable import a_few, refuse_different_answers, refuse_writing, same_random_numbers
 
 
 class BatchedNetwork:
@@ -60,6 +60,7 @@ class BatchedNetwork:
             genome, few = a_few(params, inputs)
             with same_random_numbers(), torch.no_grad():
                 outputs = run(self.function, genome, few)
+                refuse_writing(genome, few)
                 refuse_different_answers(
                     lambda n: [outputs, *(run(self.function, genome, few) for _ in range(n))]
                 )

@@ -20,7 +20,13 @@ from safe_mutation.module_state import copy_module
 from safe_mutation.network import run
 from safe_mutation.out_of_memory import lacks_memory
 from safe_mutation.plan import Plan, Plans, Ways, kind_of
-from safe_mutation.repeatable import a_few, alike, refuse_different_answers, same_random_numbers
+from safe_mutation.repeatable import (
+    a_few,
+    alike,
+    refuse_different_answers,
+    refuse_writing,
+    same_random_numbers,
+)
 from safe_mutation.torch_internals import gaps_are_errors, leaves_of_graph
 from safe_mutation.training_mode import refuse_training_mode
 
@@ -120,6 +126,7 @@ class FlatNetwork:
             genome, few = a_few(params, inputs)
             with same_random_numbers(), torch.no_grad():
                 outputs = run(self, genome, few)
+                refuse_writing(genome, few)
                 self._ask_twice(genome[0], take(few, 0))
             ways.note(outputs=outputs.shape[2], unreached=self._unreached(genome[0], take(few, 0)))
         if ways.plan.batching is None and len(params) > 1:

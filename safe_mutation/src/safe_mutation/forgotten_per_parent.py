@@ -37,12 +37,12 @@ def refuse_forgotten_per_parent(
     parents = len(params)
     if parents < 2 or number != parents or any(leaf.ndim < 2 for leaf in leaves(stack)):
         return
-    one, first = slice(1), take(stack, (None, slice(1)))
+    one, first = slice(1), map_leaves(torch.clone, take(stack, (None, slice(1))))
     with torch.no_grad():
         try:
             outputs = network(params[one], first)
         except FAILURES:
-            suspicious = _can_take(network, params[one], take(stack, one))
+            suspicious = _can_take(network, params[one], map_leaves(torch.clone, take(stack, one)))
         else:
             suspicious = _computes_steps_alone(network, params[one], first, outputs)
     if suspicious:

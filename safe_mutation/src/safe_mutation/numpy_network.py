@@ -39,4 +39,6 @@ class NumpyNetwork:
 
 
 def _to_numpy(tensor: Tensor) -> np.ndarray:
-    return tensor.detach().cpu().numpy()
+    array = tensor.detach().cpu().numpy()
+    array.flags.writeable = False  # it may be the caller's
+    return array

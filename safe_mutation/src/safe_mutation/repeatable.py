@@ -1,4 +1,7 @@
-"""Refusing networks that answer the same question differently: nothing could be measured on them."""
+"""Refusing networks on which nothing could be measured.
+
+They answer the same question differently, or write into what they are asked about.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +12,39 @@ import torch
 from torch import Tensor
 
 from safe_mutation.experience_sets import ExperienceSets
-from safe_mutation.experiences import Experiences, count, take
+from safe_mutation.experiences import Experiences, count, leaves, map_leaves, take
 
 EXPERIENCES = 16  # so many are asked about
 TIMES = 8  # so often where random numbers are drawn: rare changes, of little dropout, show too
 
 
 def a_few(params: Tensor, inputs: Experiences) -> tuple[Tensor, Experiences]:
-    """The first genome that has experiences (1, P), and some of these (1, I, ...)."""
+    """Copies of the first genome that has experiences (1, P), and of some of these (1, I, ...)."""
     first = 0
     if isinstance(inputs, ExperienceSets):
         rectangle = inputs.rectangles[0]
         first = 0 if rectangle.lanes is None else int(rectangle.lanes[0])
         inputs = rectangle.inputs
     few = slice(min(EXPERIENCES, count(inputs, axis=1)))
-    return params[first : first + 1], take(inputs, (slice(1), few))
+    return params[first : first + 1].clone(), map_leaves(torch.clone, take(inputs, (slice(1), few)))
+
+
+def refuse_writing(genome: Tensor, inputs: Experiences) -> None:
+    """Refuse a network that writes into what it is given: it would change the caller's arrays.
+
+    Args:
+        genome: A copy that the network has been called with.
+        inputs: The same of experiences.
+
+    Raises:
+        ValueError: If one has been written to.
+    """
+    if any(tensor._version > 0 for tensor in (genome, *leaves(inputs))):
+        raise ValueError(
+            "expected a network that leaves its arguments as they are, got one that writes into them (an "
+            "activation with inplace=True before any layer?): give it a copy, for example "
+            "FlatNetwork(module, forward=lambda module, x: module(x.clone()))"
+        )
 
 
 @contextmanager

@@ -170,6 +170,8 @@ def second_order(
 @naming_chunk_size()
 def divergence(network: Network, params: Tensor, others: Tensor, inputs: Experiences) -> Tensor:
     """Equation 1, how far two sets of genomes (N, P) disagree: 1/I sum_i sum_k (y_k - y'_k)^2, shape (N,)."""
+    network = planned(network)
+    network.prepare(params, inputs)
     with torch.no_grad():
         return run_rows(network, params, inputs).divergence_from(run_rows(network, others, inputs))
 
