@@ -91,7 +91,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--algorithm", choices=ALGORITHMS, help="default: the paper's for the domain")
     parser.add_argument("--runs", type=int, default=8, help="replicates in lockstep (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="default: %(default)s")
-    parser.add_argument("--intensity", type=float, help="sigma, or divergence for SM-R (default: table S1)")
+    strength = parser.add_mutually_exclusive_group()
+    strength.add_argument("--intensity", type=float, help="sigma, or divergence for SM-R (default: table S1)")
+    strength.add_argument("--divergence", type=float, help="of a child from its parent, in place of sigma")
     parser.add_argument("--max-evaluations", type=int, help="of each run (default: table S2)")
     parser.add_argument("--solutions", type=int, metavar="N", help="stop when N runs have solved the task")
     parser.add_argument("--output", type=Path, help="run folder (default: runs/DOMAIN/OPERATOR/seed-SEED)")
@@ -122,6 +124,7 @@ def experiment_of(options: argparse.Namespace) -> Experiment:
         runs=options.runs,
         max_evaluations=options.max_evaluations,
         intensity=options.intensity,
+        options={} if options.divergence is None else {"divergence": options.divergence},
         algorithm=ALGORITHMS[options.algorithm]() if options.algorithm else settings(domain).algorithm,
     )
 

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 import gym_safemaze  # noqa: F401  (registers the environments)
-from safe_mutation import FlatNetwork, SMGSum
+from safe_mutation import SMGSO, FlatNetwork
 
 TOURNAMENT = 5
 
@@ -55,7 +55,7 @@ def main() -> None:
     env = gym.make("safemaze/BreadcrumbHardMaze-v0", frame_skip=3, render_mode="rgb_array")
     policy = make_policy()  # whose weights are set anew for every evaluation
     network = FlatNetwork(policy)
-    mutate = SMGSum(network, sigma=0.1, weight_clip=0.2)
+    mutate = SMGSO(network, divergence=0.03)
 
     population: list[tuple[np.ndarray, float, np.ndarray]] = []  # genome, fitness, experiences
     best = -np.inf
@@ -66,7 +66,7 @@ def main() -> None:
             tournament = rng.choice(options.population, TOURNAMENT, replace=False)
             parent = max(tournament, key=lambda member: population[member][1])
             genome = mutate(population[parent][0], experiences=population[parent][2], generator=rng)
-        fitness, solved, experiences = rollout(network.load_(policy, torch.from_numpy(genome)), env)
+        fitness, solved, experiences = rollout(network.load_(policy, genome), env)
         if len(population) < options.population:
             population.append((genome, fitness, experiences))
         else:  # the child takes the place of the worst of its parent's tournament
@@ -83,7 +83,7 @@ def main() -> None:
             break
     print(" and solved" if solved else "")
 
-    network.load_(policy, torch.from_numpy(champion))
+    network.load_(policy, champion)
     torch.save(policy.state_dict(), f"{options.output}.pt")
     rollout(policy, env)
     way = pygame.surfarray.make_surface(np.swapaxes(np.asarray(env.render()), 0, 1))

@@ -185,6 +185,8 @@ def test_an_interrupted_run_goes_on_to_the_same_end(tmp_path):
         (["recurrent-parity", "--solutions", "9"], "expected 1 to 8, the number of runs, got 9"),
         (["recurrent-parity", "--seed", "-1"], "expected a seed from 0"),
         (["recurrent-parity", "--intensity", "0"], "expected sigma to be a positive number, got 0"),
+        (["recurrent-parity", "--divergence", "-1"], "expected divergence to be a positive number, got -1"),
+        (["recurrent-parity", "--divergence", "1", "--intensity", "1"], "not allowed with argument"),
         (["recurrent-parity", "--intensity", "nan"], "expected sigma to be a positive number, got nan"),
         (["recurrent-parity", "--max-evaluations", "10"], "at least the initial population, 250"),
         (["recurrent-parity", "--output", "/proc/no/folder"], "/proc/no"),

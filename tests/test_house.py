@@ -166,12 +166,13 @@ def run(root, script, *arguments, kill_after=None):
 
 
 def test_a_new_algorithm_and_a_new_domain_evolve_by_name_and_survive_kills(house, tmp_path):
-    arguments = ["walk", "--algorithm", "truncation-ga", "--operator", "SM-G-ABS", "--intensity", "0.02"]
+    arguments = ["walk", "--algorithm", "truncation-ga", "--operator", "SM-G-ABS"]
     arguments += ["--runs", "3", "--max-evaluations", "200"]
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     assert run(house, "evolve", *arguments, "--output", whole).returncode == 0
     record = json.loads((whole / "record.json").read_text())
     assert record["algorithm"] == {"class": "TruncationGA", "size": 6}
+    assert record["operator"]["divergence"] == 0.03
     assert record["domain"]["target"] == 2.0
     assert record["domain"]["network"] == "Line of 3 weights"
     for steps in (1, 5, 17):

@@ -87,22 +87,36 @@ def mutate(
     perturbation are computed once for each parent.
     """
     genomes = np.stack([parent.genome for parent in parents])
-    if not getattr(operator, "reusable_sensitivity", False):
-        with warnings.catch_warnings():
-            # A saturated parent cannot be moved as far as it should; its child is evaluated all the same.
-            warnings.simplefilter("ignore", DivergenceNotReached)
-            children = operator(genomes, experiences=_together(parents), per_parent=True, generator=noise)
-        return children, [None] * len(parents)
+    sensitivities: list[Any] = [None] * len(parents)
+    arguments: dict[str, Any] = {"generator": noise}
+    reusable = getattr(operator, "reusable_sensitivity", False)
+    if reusable:
+        sensitivities = _sensitivities(operator, parents, noise)
+        arguments["sensitivity"] = np.stack(sensitivities)
+    if not reusable or getattr(operator, "divergence", None) is not None:  # it is measured on experiences
+        arguments |= {"experiences": _together(parents), "per_parent": True}
+    with warnings.catch_warnings():
+        # A saturated parent cannot be moved as far as it should; its child is evaluated all the same.
+        warnings.simplefilter("ignore", DivergenceNotReached)
+        return operator(genomes, **arguments), sensitivities
+
+
+def _sensitivities(
+    operator: Any, parents: Sequence[Individual], noise: list[np.random.Generator]
+) -> list[np.ndarray]:
+    """Each parent's own, computed together for those that have none yet."""
     sensitivities: list[Any] = [parent.sensitivity for parent in parents]
     new = [lane for lane, sensitivity in enumerate(sensitivities) if sensitivity is None]
     if new:
-        experiences = _together([parents[lane] for lane in new])
-        computed = operator.sensitivity(  # type: ignore[attr-defined]
-            genomes[new], experiences=experiences, per_parent=True, generator=[noise[lane] for lane in new]
+        computed = operator.sensitivity(
+            np.stack([parents[lane].genome for lane in new]),
+            experiences=_together([parents[lane] for lane in new]),
+            per_parent=True,
+            generator=[noise[lane] for lane in new],
         )
         for lane, sensitivity in zip(new, computed, strict=True):
             sensitivities[lane] = sensitivity.copy()
-    return operator(genomes, sensitivity=np.stack(sensitivities), generator=noise), sensitivities
+    return sensitivities
 
 
 def _together(parents: Sequence[Individual]) -> Any:
