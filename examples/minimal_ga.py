@@ -40,50 +40,49 @@ def rollout(policy: nn.Module, env: gym.Env) -> tuple[float, bool, np.ndarray]:
     return info["fitness"], info["solved"], np.stack(experiences)
 
 
+def evolve(policy: nn.Module, env: gym.Env, evaluations: int, size: int, seed: int) -> np.ndarray:
+    """The fittest genome, or the first that solves the maze."""
+    rng = np.random.default_rng(seed)
+    network = FlatNetwork(policy)
+    mutate = SMGSO(network, divergence=0.03)  # how far a child's outputs may be from its parent's
+    population: list[dict] = []
+    best: dict = {"fitness": -np.inf}
+    for evaluation in range(1, evaluations + 1):
+        if len(population) < size:
+            place = len(population)
+            population.append({})
+            genome = network.flatten(make_policy()).numpy()
+        else:  # the best of a tournament has a child, which takes the place of the worst
+            entrants = rng.choice(size, TOURNAMENT, replace=False)
+            place, *_, winner = sorted(entrants, key=lambda entrant: population[entrant]["fitness"])
+            parent = population[winner]
+            genome = mutate(parent["genome"], experiences=parent["experiences"], generator=rng)
+        fitness, solved, experiences = rollout(network.load_(policy, genome), env)
+        population[place] = {"genome": genome, "fitness": fitness, "experiences": experiences}
+        if solved or fitness > best["fitness"]:
+            best = population[place]
+        if solved or evaluation % 50 == 0 or evaluation == evaluations:
+            print(f"\r{evaluation} evaluations, best fitness {best['fitness']:.0f}", end="", flush=True)
+        if solved:
+            break
+    print(": solved" if solved else ": not solved")
+    return best["genome"]
+
+
 def main() -> None:
-    """Evolve, show progress, save the champion and a picture of its way."""
+    """Evolve, save the champion and a picture of its way."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--evaluations", type=int, default=20_000)
     parser.add_argument("--population", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", default="champion", help="path without .pt and .png")
     options = parser.parse_args()
-
-    torch.set_num_threads(1)
+    torch.set_num_threads(1)  # the network is small
     torch.manual_seed(options.seed)
-    rng = np.random.default_rng(options.seed)
     env = gym.make("safemaze/BreadcrumbHardMaze-v0", frame_skip=3, render_mode="rgb_array")
     policy = make_policy()  # whose weights are set anew for every evaluation
-    network = FlatNetwork(policy)
-    mutate = SMGSO(network, divergence=0.03)
-
-    population: list[tuple[np.ndarray, float, np.ndarray]] = []  # genome, fitness, experiences
-    best = -np.inf
-    for evaluation in range(options.evaluations):
-        if len(population) < options.population:
-            genome = network.flatten(make_policy()).numpy()  # PyTorch's own initial weights
-        else:
-            tournament = rng.choice(options.population, TOURNAMENT, replace=False)
-            parent = max(tournament, key=lambda member: population[member][1])
-            genome = mutate(population[parent][0], experiences=population[parent][2], generator=rng)
-        fitness, solved, experiences = rollout(network.load_(policy, genome), env)
-        if len(population) < options.population:
-            population.append((genome, fitness, experiences))
-        else:  # the child takes the place of the worst of its parent's tournament
-            population[min(tournament, key=lambda member: population[member][1])] = (
-                genome,
-                fitness,
-                experiences,
-            )
-        if fitness > best or solved:
-            best, champion = fitness, genome
-        if evaluation % 100 == 99 or solved:
-            print(f"\r{evaluation + 1} evaluations, best fitness {best:.0f}", end="", flush=True)
-        if solved:
-            break
-    print(" and solved" if solved else "")
-
-    network.load_(policy, champion)
+    champion = evolve(policy, env, options.evaluations, options.population, options.seed)
+    FlatNetwork(policy).load_(policy, champion)
     torch.save(policy.state_dict(), f"{options.output}.pt")
     rollout(policy, env)
     way = pygame.surfarray.make_surface(np.swapaxes(np.asarray(env.render()), 0, 1))
