@@ -29,6 +29,11 @@ def test_the_operator_example_gives_new_children():
     assert (names["children"] != names["parent"]).any(axis=1).all()
 
 
+def test_the_genetic_algorithm_is_the_one_to_copy():
+    [shown] = re.findall(r"```py\n(.*?)```", README, re.DOTALL)
+    assert shown in (ROOT / "examples" / "minimal_ga.py").read_text()
+
+
 @pytest.mark.parametrize(("page", "target"), LINKS)
 def test_links_and_pictures_exist(page, target):
     assert ((ROOT / page).parent / target).exists()
