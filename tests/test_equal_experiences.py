@@ -83,9 +83,17 @@ def test_sensitivities_count_every_occurrence(form: str) -> None:
 
 
 @every_operator
-def test_a_batch_equals_single_calls(name: str) -> None:
-    sets = np.stack([PICTURES[OFTEN], PICTURES[[4, 3, 4, 4, 3, 4, 4, 4]], PICTURES[[0, 1, 2, 3, 4, 0, 1, 2]]])
-    op = make(name, NETWORK, intensity=0.01, max_experiences=7)
+@pytest.mark.parametrize("maximum", [None, 6])
+def test_a_batch_equals_single_calls(name: str, maximum: int | None) -> None:
+    """Also where a picture comes first in the set of another parent, and where it pays for some alone."""
+    sets = np.stack(
+        [
+            PICTURES[[3, 1, 3, 3, 2, 1, 3, 3]],
+            PICTURES[[2, 1, 2, 3, 2, 3, 1, 2]],
+            PICTURES[[0, 4, 2, 3, 1, 1, 3, 4]],
+        ]
+    )
+    op = make(name, NETWORK, intensity=0.01, max_experiences=maximum)
     children = op(PARENTS, experiences=sets, per_parent=True, generator=[5, 6, 7])
     for n in range(3):
         alone = op(PARENTS[n], experiences=sets[n], generator=5 + n)

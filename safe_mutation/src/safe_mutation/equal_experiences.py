@@ -38,9 +38,18 @@ def counted_once(experiences: Experiences | ExperienceSets, per_parent: bool) ->
         return experiences
     starts = np.cumsum([0, *map(count, stacks)])[:-1]
     first = np.concatenate([n + _first_equals(stack) for n, stack in zip(starts, stacks, strict=True)])
-    merged = [first[numbers] for numbers in sets]
-    different = sum(len(np.unique(numbers)) for numbers in merged)
-    return ExperienceSets(stacks, merged) if different <= WORTH_IT * sum(map(len, sets)) else experiences
+    merged = [_merged(numbers, first) for numbers in sets]
+    changed = any(one is not numbers for one, numbers in zip(merged, sets, strict=True))
+    return ExperienceSets(stacks, merged) if changed else experiences
+
+
+def _merged(numbers: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """A parent's set with the first of its equal experiences for all of them, if that pays.
+
+    What it becomes depends on no other parent.
+    """
+    _, index, inverse = np.unique(first[numbers], return_index=True, return_inverse=True)
+    return numbers[index[inverse]] if len(index) <= WORTH_IT * len(numbers) else numbers
 
 
 def _is_picture(stack: Experiences) -> bool:

@@ -98,10 +98,10 @@ class ExperienceSets:
         shared = all(rows is own[0] for rows in own)
         counted = [_counted(rows) for rows in (own[:1] if shared else own)]
         width = max(len(rows) for rows, _ in counted)
-        index = np.stack(
-            [np.pad(rows, (0, width - len(rows)), constant_values=rows[0]) for rows, _ in counted]
-        )
-        weights = np.stack([np.pad(times, (0, width - len(times))) for _, times in counted])
+        index, weights = np.empty((len(counted), width), int), np.zeros((len(counted), width), int)
+        for lane, (rows, times) in enumerate(counted):
+            index[lane] = rows[0]
+            index[lane, : len(rows)], weights[lane, : len(rows)] = rows, times
         inputs = take(stack, torch.from_numpy(index).to(device))
         counts = None if (weights == 1).all() else torch.from_numpy(weights).to(device)
         if shared:  # without a copy for each
@@ -111,7 +111,12 @@ class ExperienceSets:
         return Rectangle(None if everyone else torch.tensor(lanes, device=device), inputs, counts)
 
 
-def _counted(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Each row once, and how often it occurs."""
-    different, times = np.unique(rows, return_counts=True)
-    return (rows, np.ones_like(rows)) if len(different) == len(rows) else (different, times)
+def _counted(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | int]:
+    """Each row once, in the order of their first occurrence, and how often it occurs."""
+    if (rows[1:] > rows[:-1]).all():
+        return rows, 1
+    _, index, times = np.unique(rows, return_index=True, return_counts=True)
+    if len(index) == len(rows):
+        return rows, 1
+    order = np.argsort(index)
+    return rows[index[order]], times[order]

@@ -75,8 +75,9 @@ def _read_set(experiences: Any, parents: Tensor) -> _Set:
         number = count(stack)
         return _Set([stack], np.zeros(number, int), np.arange(number))
     given = _as_list(experiences)
-    if all(isinstance(one, np.ndarray) and one.shape == given[0].shape for one in given):
-        return _read_set(np.stack(given), parents)  # much faster than one by one
+    for kind, joined in ((np.ndarray, np.stack), (Tensor, torch.stack)):  # much faster than one by one
+        if all(isinstance(one, kind) and one.shape == given[0].shape for one in given):
+            return _read_set(joined(given), parents)
     piles = _Piles()
     kinds_and_places = [piles.add(map_leaves(lambda leaf: _read_leaf(leaf, parents), one)) for one in given]
     kinds, places = np.array(kinds_and_places).T
