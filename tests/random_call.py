@@ -38,6 +38,7 @@ class Call:
         params: The parents as they are computed with (N, P), float64.
         own: For every parent its experiences, each as a batch of one, float64.
         noise: Standard normal numbers of the perturbation (N, P), float64.
+        wanted: Whether a divergence is asked for in place of sigma.
     """
 
     def __init__(self, seed: int) -> None:
@@ -75,14 +76,16 @@ class Call:
             self.mask[:] = True
         self.maximum = rng.choice([100, 2, None])
         options["max_experiences"] = self.maximum
+        self.wanted = rng.random() < 0.3 or self.name == "SM-R"  # a divergence in place of sigma
+        if self.wanted:
+            del options["intensity"]
+            options["divergence"] = float(10 ** rng.uniform(-4, -1))
         if self.name != "control" and rng.random() < 0.3:
             options["chunk_size"] = int(rng.integers(1, 5))
         if self.name.startswith("SM-G"):
-            options |= {
-                "weight_clip": rng.choice([None, 0.05, 1.0]),
-                "floor": float(rng.choice([0.01, 1e-4])),
-            }
-            options["zero"] = float(rng.choice([1.0, 3.0]))
+            options["weight_clip"] = rng.choice([None, 0.05, 1.0])
+        if self.name.startswith("SM-G") and not self.wanted:
+            options["floor"], options["zero"] = float(rng.choice([0.01, 1e-4])), float(rng.choice([1.0, 3.0]))
         if self.name == "SM-G-SO":
             options["direction"] = str(rng.choice(["raw", "unit"]))
         if self.name == "SM-G-RMS":
@@ -127,7 +130,8 @@ class Call:
         self.own = []
         for n, source in enumerate(each):
             singles = self.sets[n if self.per_parent else 0]
-            limited = self.maximum is not None and self.name != "control"  # which uses them all
+            reported = self.name == "control" and not self.wanted  # on all experiences
+            limited = self.maximum is not None and not reported
             if limited and len(singles) > self.maximum:
                 if shared_draw is None or isinstance(sources, list) or self.per_parent:
                     shared_draw = choose(source, len(singles), self.maximum).tolist()
