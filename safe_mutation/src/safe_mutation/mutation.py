@@ -239,8 +239,11 @@ class Mutation:
         """Mutate a genome, or each genome of a batch.
 
         Args:
-            params: Parents (N, P), or one parent (P,); numpy or torch, left untouched.
-            experiences: Recorded inputs (I, ...) that all parents share, or with ``per_parent`` (N, I, ...).
+            params: Parents (N, P), or one parent (P,); numpy, torch, or of a library that speaks DLPack such
+                as JAX; left untouched.
+            experiences: Recorded inputs (I, ...) that all parents share, or with ``per_parent`` (N, I, ...):
+                an array, or a dict or tuple of arrays. Or a list with one of these for each experience,
+                sequences of different length for example; or with ``per_parent`` for each parent.
             per_parent: Whether every parent brings its own experiences; shapes cannot tell.
             sensitivity: What ``op.sensitivity(params, ...)`` returned, to use again: with the same generator
                 the children are those of the call that computes it. Only where ``op.reusable_sensitivity``.
