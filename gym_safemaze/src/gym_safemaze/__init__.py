@@ -5,7 +5,7 @@ Importing the package registers them; the modules behind them are imported when 
 
 from gymnasium.envs.registration import register, registry
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 
 def _register(name: str, module: str) -> None:

@@ -9,7 +9,7 @@ from safe_mutation.smg import SMG, ReusableSensitivity
 from safe_mutation.smg_operators import SMGSO, SMGAbs, SMGRms, SMGSum
 from safe_mutation.smr import SMR
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 __all__ = [
     "SMG",
