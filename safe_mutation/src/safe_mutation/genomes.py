@@ -17,17 +17,20 @@ class Genomes:
     Attributes:
         params: The genomes as a tensor (N, P), float32 or float64: half precision is computed in float32.
         single: Whether the caller gave one genome (P,).
+        dtype: Their own dtype, which children are rounded to.
+        noise_dtype: Precision of the random numbers for them, float32 or float64.
 
     Args:
         genomes: Floating-point numbers: a tensor, a numpy array, or an array of a library that speaks DLPack.
         num_params: Expected length P, if known.
+        in_double: Whether to compute in float64 whatever their dtype.
 
     Raises:
         TypeError: If it is no array or tensor of floating-point numbers.
         ValueError: If its shape is wrong or a number is not finite.
     """
 
-    def __init__(self, genomes: Any, num_params: int | None) -> None:
+    def __init__(self, genomes: Any, num_params: int | None, in_double: bool = False) -> None:
         self._back = way_back(genomes, "genomes")
         if isinstance(genomes, np.ndarray) and genomes.dtype not in (np.float16, np.float32, np.float64):
             raise TypeError(f"expected genomes of a floating-point dtype, got {genomes.dtype}")
@@ -41,7 +44,8 @@ class Genomes:
             raise ValueError(f"expected a genome of shape {wanted}, got {shape}")
         self.single = len(shape) == 1
         self.dtype = tensor.dtype
-        wide = torch.float64 if self.dtype == torch.float64 else torch.float32
+        self.noise_dtype = torch.float64 if self.dtype == torch.float64 else torch.float32
+        wide = torch.float64 if in_double else self.noise_dtype
         self.params = (tensor[None] if self.single else tensor).to(wide)
         require_finite(self.params, "a finite genome")
 

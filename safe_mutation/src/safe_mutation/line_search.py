@@ -80,6 +80,7 @@ def search(
     targets: np.ndarray,
     guesses: np.ndarray,
     *,
+    rounded_to: torch.dtype | None = None,
     tolerance: float = 0.01,
     max_passes: int = 40,
     chunk_size: int | None = None,
@@ -95,6 +96,7 @@ def search(
         inputs: Experiences (N, I, ...).
         targets: Wanted divergences (equation 1) (N,).
         guesses: The magnitudes to begin with (N,).
+        rounded_to: The precision in which children will be kept, so that it is those that are searched for.
         tolerance: Accepted relative deviation from the target.
         max_passes: Forward passes before giving up.
         chunk_size: Parents in lockstep; by default what fits into caches.
@@ -105,7 +107,7 @@ def search(
     network = planned(network)
     looped = network.prepare(parents, inputs).plan.batching == "looped"
     number = len(parents)
-    searches = _Searches(network, parents, step, inputs, targets, tolerance, max_passes)
+    searches = _Searches(network, parents, step, inputs, targets, rounded_to, tolerance, max_passes)
     searches.brackets = [Bracket(math.log(guess)) for guess in guesses.tolist()]
     searches.result = LineSearch(
         parents.clone(), np.zeros(number), np.zeros(number), ["exhausted"] * number, np.zeros(number, int)
@@ -125,6 +127,7 @@ class _Searches:
     step: Step
     inputs: Experiences
     targets: np.ndarray
+    rounded_to: torch.dtype | None
     tolerance: float
     max_passes: int
     brackets: list[Bracket] = field(init=False)
@@ -143,6 +146,7 @@ class _Searches:
             tried = np.exp([self.brackets[n].guess for n in active])
             magnitudes = torch.from_numpy(tried).to(self.parents)[:, None]
             candidates = self.step(magnitudes, lanes).add_(self.parents[lanes])
+            candidates = candidates.to(self.rounded_to).to(self.parents)
             rows = run_rows(self.network, candidates, take(self.inputs, lanes))
             own = base if lanes is chosen else base.of(self._index(active - chosen.start))
             reached = np.nan_to_num(rows.divergence_from(own).cpu().numpy(), nan=np.inf)

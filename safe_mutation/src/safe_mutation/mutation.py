@@ -90,7 +90,8 @@ class Request:
 
     def noise(self) -> Tensor:
         """Standard normal numbers (N, P), zero for weights that do not mutate."""
-        drawn = standard_normal(self.streams.noise, self.params)
+        like = torch.empty_like(self.params, dtype=self.genomes.noise_dtype)
+        drawn = standard_normal(self.streams.noise, like).to(self.params)
         return drawn if self.mask is None else drawn * self.mask
 
     def per_parent(self, values: Tensor) -> Any:
@@ -175,6 +176,15 @@ class Mutation:
             "one by one; by default what fits into caches."
         ),
     )
+    precision: Literal["float64"] | None = field(
+        default=None,
+        kw_only=True,
+        metadata=doc(
+            '"float64" computes in double precision and rounds the children: they are then the same on every '
+            "processor and for every size of batch and chunk, but for one number in millions. None computes "
+            "in the genomes' own precision, half precision in float32; children differ in their last digits."
+        ),
+    )
 
     reusable_sensitivity: ClassVar[bool] = False
     """Whether ``op.sensitivity(parents, ...)`` exists, whose result may be kept with the parents."""
@@ -191,6 +201,8 @@ class Mutation:
         require_positive("tolerance", self.tolerance)
         require_count("max_passes", self.max_passes, least=3)
         require_count("chunk_size", self.chunk_size)
+        if self.precision not in (None, "float64"):
+            raise ValueError(f"expected precision to be 'float64' or None, got {self.precision!r}")
 
     @property
     def needs_experiences(self) -> bool:
@@ -321,7 +333,8 @@ class Mutation:
         required: bool,
         peek: bool = False,
     ) -> Request:
-        genomes = Genomes(params, getattr(self.network, "num_params", None))
+        in_double = self.precision == "float64"
+        genomes = Genomes(params, getattr(self.network, "num_params", None), in_double)
         parents = genomes.params
         if generator is None:
             generator = self.generator() if callable(self.generator) else self.generator
@@ -385,6 +398,7 @@ class Mutation:
             request.inputs,
             wanted,
             guesses,
+            rounded_to=request.genomes.dtype,
             tolerance=self.tolerance,
             max_passes=self.max_passes,
             chunk_size=self.chunk_size,
