@@ -81,8 +81,7 @@ class ExperienceSets:
         owners: dict[int, tuple[list[int], list[np.ndarray]]] = {}
         for n, numbers in enumerate(self.sets):
             if id(numbers) not in split:
-                kinds = np.searchsorted(starts, numbers, side="right") - 1
-                split[id(numbers)] = [(k, numbers[kinds == k] - starts[k]) for k in np.unique(kinds).tolist()]
+                split[id(numbers)] = _split(numbers, starts)
             for kind, rows in split[id(numbers)]:
                 lanes, own = owners.setdefault(kind, ([], []))
                 lanes.append(n)
@@ -109,6 +108,14 @@ class ExperienceSets:
             counts = None if counts is None else counts.expand(len(own), width)
         everyone = len(lanes) == len(self.sets)
         return Rectangle(None if everyone else torch.tensor(lanes, device=device), inputs, counts)
+
+
+def _split(numbers: np.ndarray, starts: np.ndarray) -> list[tuple[int, np.ndarray]]:
+    """For each stack that has any of the experiences its number and their places in it."""
+    if len(starts) == 2:
+        return [(0, numbers)]
+    kinds = np.searchsorted(starts, numbers, side="right") - 1
+    return [(k, numbers[kinds == k] - starts[k]) for k in np.unique(kinds).tolist()]
 
 
 def _counted(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | int]:

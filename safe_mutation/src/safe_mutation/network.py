@@ -27,6 +27,8 @@ FAILURES = (
     ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError,
 )  # fmt: skip
 
+_OTHER_DTYPE = ("same dtype", "scalar type", "should be the same", "match weight dtype")  # as torch says it
+
 
 def run(network: Network, params: Tensor, inputs: Experiences) -> Tensor:
     """Outputs of every parent as rows (N, R, K), see ``Rows``.
@@ -86,7 +88,7 @@ def _run_rectangle(network: Network, params: Tensor, inputs: Experiences) -> Ten
 
 
 def _cure(error: Exception, inputs: Experiences) -> str:
-    if "dtype" not in str(error) and "scalar type" not in str(error):
+    if not any(words in str(error) for words in _OTHER_DTYPE):
         return ""
     if all(leaf.is_floating_point() for leaf in leaves(inputs)):
         return (

@@ -26,6 +26,8 @@ def naming_chunk_size() -> Iterator[None]:
     except (RuntimeError, MemoryError) as error:
         if not lacks_memory(error) or "chunk_size" in str(error):
             raise
-        raise type(error)(
+        # numpy's own kind of MemoryError takes other arguments than a message.
+        kind = MemoryError if isinstance(error, MemoryError) else type(error)
+        raise kind(
             f"not enough memory for so much at once: pass a smaller chunk_size to the operator ({error})"
         ) from error
