@@ -71,10 +71,12 @@ def save_champion(path: Path, replicate: Replicate) -> None:
     """Write the champion of a replicate, and where it comes from."""
     champion = replicate.champion
     assert champion is not None  # of a replicate that has begun
+    experiences = champion.experiences
+    arrays = experiences if isinstance(experiences, dict) else {"experiences": experiences}
     write_npz(
         path,
+        **arrays,
         genome=champion.genome,
-        experiences=champion.experiences,
         fitness=np.array(champion.fitness),
         solved=np.array(champion.solved),
         run=np.array(replicate.run),

@@ -438,17 +438,20 @@ def test_make_knows_the_names_of_the_paper() -> None:
     assert make("control", intensity=0.3).sigma == 0.3
 
 
+LARGE_SCALE = ("large-scale-32", "large-scale-64", "large-scale-101")
+
+
 def test_presets_are_table_s1() -> None:
     columns = ("control", "SM-G-SUM", "SM-G-ABS", "SM-G-SO", "SM-R")
     table = {
         "toy": (0.01, 0.5, 0.5, 0.5, 0.5),
         "recurrent-parity": (0.05, 0.001, 0.001, 0.001, 0.005),
         "breadcrumb-hard-maze": (0.05, 0.1, 0.005, 0.01, 0.005),
-        "large-scale": (0.01, 0.1, None, 0.01, None),
+        **dict.fromkeys(LARGE_SCALE, (0.01, 0.1, None, 0.01, None)),
         "topdown-maze": (0.1, 0.01, None, 0.01, None),
         "first-person-maze": (0.005, 0.01, None, 0.01, None),
     }
-    clips = {"toy": 10.0, "breadcrumb-hard-maze": 0.2, "large-scale": 0.2}
+    clips = {"toy": 10.0, "breadcrumb-hard-maze": 0.2, **dict.fromkeys(LARGE_SCALE, 0.2)}
     assert set(PRESETS) == set(table)
     for domain, row in table.items():
         for name, value in zip(columns, row, strict=True):

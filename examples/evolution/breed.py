@@ -18,6 +18,7 @@ from evolution.domain import Domain
 from evolution.individual import Individual
 from evolution.randomness import Purpose, stream
 from safe_mutation import DivergenceNotReached
+from safe_mutation.experiences import count, leaves, map_together, take
 
 Operator = Callable[..., Any]
 """One of safe_mutation's operators, or any callable with their keywords."""
@@ -120,10 +121,10 @@ def _sensitivities(
 
 
 def _together(parents: Sequence[Individual]) -> Any:
-    """The experiences of parents as one array (N, I, ...) where all are alike, else as a list."""
+    """The experiences of parents as arrays (N, I, ...) where all are alike, else as a list."""
     experiences = [parent.experiences for parent in parents]
-    alike = len({array.shape for array in experiences}) == 1
-    return np.stack(experiences) if alike else experiences
+    alike = len({tuple(array.shape for array in leaves(one)) for one in experiences}) == 1
+    return map_together(np.stack, experiences) if alike else experiences
 
 
 def _evaluate(domain: Domain, births: Sequence[Birth], genomes: np.ndarray) -> list[Individual]:
@@ -131,10 +132,10 @@ def _evaluate(domain: Domain, births: Sequence[Birth], genomes: np.ndarray) -> l
     children = []
     for lane, birth in enumerate(births):
         experiences = evaluation.experiences[lane]
-        if len(experiences) > domain.experiences_kept:
+        if (number := count(experiences)) > domain.experiences_kept:
             chance = birth.stream(Purpose.EXPERIENCES)
-            chosen = chance.choice(len(experiences), domain.experiences_kept, replace=False)
-            experiences = experiences[chosen]
+            chosen = chance.choice(number, domain.experiences_kept, replace=False)
+            experiences = take(experiences, chosen)
         children.append(
             Individual(
                 genomes[lane].copy(),

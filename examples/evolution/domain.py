@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -35,8 +35,8 @@ class Evaluation:
     Attributes:
         fitness: Fitness (N,), float64.
         solved: Whether each genome solved the task (N,), bool.
-        experiences: Inputs (I, ...) that each network met, one array for each genome; an array (N, I, ...)
-            where all have equally many.
+        experiences: Inputs (I, ...) that each network met, an array or a dict of arrays for each genome; an
+            array (N, I, ...) where all have equally many.
         behavior: What each agent did, one array for each genome.
     """
 
@@ -87,6 +87,14 @@ class Domain:
             The line with its end, or "".
         """
         return ""
+
+    def replay(self, genome: np.ndarray) -> Iterator[np.ndarray]:
+        """Pictures (height, width, 3) of an episode of a genome (P,): what it sees, beside where it is.
+
+        Raises:
+            ValueError: If there is nothing to see in the domain.
+        """
+        raise ValueError(f"expected a domain with a place to look at, got {self.name}")
 
     def variant(self, name: str) -> Domain:
         """Another form of the task.

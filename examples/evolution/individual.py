@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 State = dict[str, np.ndarray]  # named arrays, as a checkpoint stores them
+Experiences = np.ndarray | dict[str, np.ndarray]
 
 
 @dataclass
@@ -19,8 +20,8 @@ class Individual:
         genome: Weights (P,), float32.
         fitness: Higher is better.
         solved: Whether its evaluation solved the task.
-        experiences: Inputs (I, ...) the network met while it was evaluated; I may differ from one individual
-            to the next.
+        experiences: Inputs (I, ...) the network met while it was evaluated, an array or a dict of arrays;
+            their shapes may differ from one individual to the next.
         behavior: What it did, as its domain describes behaviour; None where nobody asked for it.
         sensitivity: Sensitivities (P,) of its weights, once a mutation has needed them.
     """
@@ -28,7 +29,7 @@ class Individual:
     genome: np.ndarray
     fitness: float
     solved: bool
-    experiences: np.ndarray
+    experiences: Experiences
     behavior: np.ndarray | None = None
     sensitivity: np.ndarray | None = None
 
@@ -43,7 +44,7 @@ def pack(name: str, individuals: Sequence[Individual]) -> State:
         f"{name}.fitness": np.array([individual.fitness for individual in individuals], dtype=np.float64),
         f"{name}.solved": np.array([individual.solved for individual in individuals], dtype=bool),
         **_pack_ragged(f"{name}.genome", [individual.genome for individual in individuals]),
-        **_pack_ragged(f"{name}.experiences", [individual.experiences for individual in individuals]),
+        **_pack_experiences(f"{name}.experiences", [individual.experiences for individual in individuals]),
         **_pack_ragged(f"{name}.behavior", [individual.behavior for individual in individuals]),
         **_pack_ragged(f"{name}.sensitivity", [individual.sensitivity for individual in individuals]),
     }
@@ -55,15 +56,34 @@ def unpack(name: str, state: Mapping[str, np.ndarray]) -> list[Individual]:
     Raises:
         KeyError: If there are none of that name.
     """
-    columns = [state[f"{name}.fitness"], state[f"{name}.solved"]]
-    ragged = [
-        _unpack_ragged(f"{name}.{part}", state)
-        for part in ("genome", "experiences", "behavior", "sensitivity")
+    columns = [
+        state[f"{name}.fitness"].tolist(),
+        state[f"{name}.solved"].tolist(),
+        _unpack_ragged(f"{name}.genome", state),
+        _unpack_experiences(f"{name}.experiences", state),
+        _unpack_ragged(f"{name}.behavior", state),
+        _unpack_ragged(f"{name}.sensitivity", state),
     ]
     return [
-        Individual(genome, float(fitness), bool(solved), experiences, behavior, sensitivity)
-        for fitness, solved, genome, experiences, behavior, sensitivity in zip(*columns, *ragged, strict=True)
+        Individual(genome, fitness, solved, experiences, behavior, sensitivity)
+        for fitness, solved, genome, experiences, behavior, sensitivity in zip(*columns, strict=True)
     ]
+
+
+def _pack_experiences(name: str, experiences: Sequence[Any]) -> State:
+    if not experiences or not isinstance(experiences[0], dict):
+        return _pack_ragged(name, experiences)
+    parts = {key: [one[key] for one in experiences] for key in experiences[0]}
+    return {k: v for key, arrays in parts.items() for k, v in _pack_ragged(f"{name}.{key}", arrays).items()}
+
+
+def _unpack_experiences(name: str, state: Mapping[str, np.ndarray]) -> list[Experiences]:
+    if f"{name}.shapes" in state:
+        return _unpack_ragged(name, state)
+    start, end = f"{name}.", ".shapes"
+    keys = [key[len(start) : -len(end)] for key in state if key.startswith(start) and key.endswith(end)]
+    columns = [_unpack_ragged(f"{name}.{key}", state) for key in keys]
+    return [dict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _pack_ragged(name: str, arrays: Sequence[np.ndarray | None]) -> State:

@@ -32,6 +32,11 @@ TABLE_S2 = {
     "toy": Settings(HillClimber(), max_evaluations=2_000, runs=20),
     "recurrent-parity": Settings(SteadyStateGA(), max_evaluations=100_000, runs=20),
     "breadcrumb-hard-maze": Settings(SteadyStateGA(), max_evaluations=100_000, runs=20),
+    "large-scale-32": Settings(SteadyStateGA(population_size=100), max_evaluations=50_000, runs=20),
+    "large-scale-64": Settings(SteadyStateGA(population_size=100), max_evaluations=50_000, runs=20),
+    "large-scale-101": Settings(SteadyStateGA(population_size=100), max_evaluations=50_000, runs=20),
+    "topdown-maze": Settings(SteadyStateGA(), max_evaluations=50_000, runs=20),
+    "first-person-maze": Settings(SteadyStateGA(), max_evaluations=50_000, runs=30),
 }
 # For domains that are not the paper's.
 OTHERS = Settings(SteadyStateGA(), max_evaluations=50_000, runs=20)

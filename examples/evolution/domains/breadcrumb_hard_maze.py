@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +16,11 @@ import numpy as np
 import gym_safemaze  # noqa: F401  (registers the environments)
 from evolution.domain import Domain, Evaluation
 from evolution.domains.hard_maze_picture import picture_solution, robustness
+from evolution.domains.replay import bars, beside
 from evolution.individual import Individual
 from evolution.networks.feed_forward import FeedForward, hard_maze_network
+
+ENVIRONMENT = "safemaze/BreadcrumbHardMaze-v0"
 
 
 @dataclass(frozen=True)
@@ -71,13 +75,27 @@ class BreadcrumbHardMaze(Domain):
         """Draw the champion's path and those of its mutants by the control and by SM-G-SUM."""
         return picture_solution(self, path, champion, seed)
 
+    def replay(self, genome: np.ndarray) -> Iterator[np.ndarray]:
+        """The network's inputs as bars, the bias first, beside the robot in its maze; every third frame."""
+        env = gym.make(
+            ENVIRONMENT, max_steps=self.frames, frame_skip=self.decision_interval, render_mode="rgb_array"
+        )
+        decide = self.network.policy(genome[None])
+        observation, _ = env.reset()
+        over = False
+        while not over:
+            yield beside(bars(observation), np.asarray(env.render()))
+            observation, _, over, _, _ = env.step(decide(observation[None])[0])
+        yield beside(bars(observation), np.asarray(env.render()))
+        env.close()
+
     def _lanes(self, number: int) -> gym.vector.VectorEnv:
         """One robot per genome, kept for the next evaluation by the same thread."""
         kept = _environments.__dict__.setdefault("lanes", {})
         key = (self.frames, self.decision_interval, number)
         if key not in kept:
             kept[key] = gym.make_vec(
-                "safemaze/BreadcrumbHardMaze-v0",
+                ENVIRONMENT,
                 num_envs=number,
                 max_steps=self.frames,
                 frame_skip=self.decision_interval,

@@ -58,7 +58,12 @@ PRESETS = {
             {"control": 0.05, "SM-G-SUM": 0.1, "SM-G-ABS": 0.005, "SM-G-SO": 0.01, "SM-R": 0.005},
             weight_clip=0.2,
         ),
-        Preset("large-scale", {"control": 0.01, "SM-G-SUM": 0.1, "SM-G-SO": 0.01}, weight_clip=0.2),
+        *(
+            Preset(
+                f"large-scale-{depth}", {"control": 0.01, "SM-G-SUM": 0.1, "SM-G-SO": 0.01}, weight_clip=0.2
+            )
+            for depth in (32, 64, 101)
+        ),
         Preset("topdown-maze", {"control": 0.1, "SM-G-SUM": 0.01, "SM-G-SO": 0.01}, weight_clip=None),
         Preset("first-person-maze", {"control": 0.005, "SM-G-SUM": 0.01, "SM-G-SO": 0.01}, weight_clip=None),
     )
