@@ -160,6 +160,27 @@ def test_info_reports_the_divergence_of_the_children(op) -> None:
     assert isinstance(single.divergence, float)
 
 
+def test_info_names_weights_that_the_outputs_do_not_depend_on() -> None:
+    class ActorCritic(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.actor, self.critic = nn.Linear(3, 2), nn.Linear(3, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.actor(x)
+
+    network = FlatNetwork(ActorCritic())
+    for op in (SMR(network, divergence=0.1), SMGSum(network, divergence=0.1), SMGSO(network, sigma=0.1)):
+        _, info = op(network.flatten(), experiences=INPUTS, generator=1, return_info=True)
+        assert info.unreached == ("critic.weight", "critic.bias")
+    op = SMGSum(network, sigma=0.1, mask=network.reaching(INPUTS))
+    child = op(network.flatten(), experiences=INPUTS, generator=1)
+    torch.testing.assert_close(child[8:], network.flatten()[8:], rtol=0, atol=0)
+    _, info = op(network.flatten(), experiences=INPUTS, generator=1, return_info=True)
+    _, other = SMGSum(NETWORK, sigma=0.1)(PARENTS, experiences=INPUTS, return_info=True)
+    assert other.unreached == ()
+
+
 # Batches and random numbers
 
 

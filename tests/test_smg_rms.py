@@ -26,8 +26,9 @@ def test_exact_sensitivities(kind: Kind) -> None:
     torch.testing.assert_close(found, root_mean_square(kind, parents, experiences), rtol=1e-9, atol=1e-12)
 
 
-def test_linear_layers_need_no_probes() -> None:
-    parents, experiences = LINEAR.genomes(3), LINEAR.experiences(7, torch.Generator().manual_seed(0))
+@pytest.mark.parametrize("number", [1, 7])
+def test_linear_layers_need_no_probes(number: int) -> None:
+    parents, experiences = LINEAR.genomes(3), LINEAR.experiences(number, torch.Generator().manual_seed(0))
     op = SMGRms(LINEAR.network(), sigma=0.1, probes=1)
     first, second = (op.sensitivity(parents, experiences=experiences, generator=seed) for seed in (1, 2))
     torch.testing.assert_close(first, second, rtol=0, atol=0)

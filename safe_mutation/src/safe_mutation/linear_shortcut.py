@@ -200,18 +200,17 @@ class LayerWatch(TorchFunctionMode):
 def is_exact(network: FlatNetwork | BatchedNetwork, params: Tensor, inputs: Experiences) -> bool | None:
     """Whether the shortcut equals per-experience gradients, tried on a few of them.
 
-    With a single experience there is nothing to gain, and with two or three a layer's rows could be mistaken
-    for experiences, which the comparison then shows. None where all gradients vanish, which says nothing.
+    A single experience is taken twice; with two or three a layer's rows could be mistaken for experiences,
+    which the comparison then shows. None where all gradients vanish, which says nothing.
     """
     if isinstance(inputs, ExperienceSets):
         parts = [(params if p.lanes is None else params[p.lanes], p.inputs) for p in inputs.rectangles]
-        several = [(some, part) for some, part in parts if count(part, axis=1) > 1]
-        verdicts = [is_exact(network, some, part) for some, part in several]
-        return None if None in verdicts else bool(verdicts) and all(verdicts)
-    if count(inputs, axis=1) < 2:
-        return False
+        verdicts = [is_exact(network, some, part) for some, part in parts]
+        return None if None in verdicts else all(verdicts)
     few_params = params[:2]
     few_inputs = take(inputs, (slice(len(few_params)), slice(3)))
+    if count(inputs, axis=1) == 1:
+        few_inputs = map_leaves(lambda x: torch.cat([x, x], 1), few_inputs)
     verdict = None
     try:
         for genomes in (few_params, *_random_genomes(few_params)):

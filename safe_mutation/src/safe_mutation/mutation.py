@@ -59,6 +59,8 @@ class MutationInfo:
         status: Of the search for a divergence: "converged", "saturated" (no step changes the outputs enough),
             "jump" (the divergence steps over the one asked for) or "exhausted" (out of passes).
         forward_passes: Forward passes that the longest search took, the parents' own included.
+        unreached: Names of parameters that the outputs do not depend on, a critic's for example: they mutate
+            without being seen. None for networks that are no modules.
     """
 
     divergence: Any = None
@@ -68,6 +70,7 @@ class MutationInfo:
     sensitivity: Any = None
     status: Any = None
     forward_passes: int | None = None
+    unreached: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -283,7 +286,9 @@ class Mutation:
             if request.mask is not None:
                 children = torch.where(request.mask, children, request.params)
             restored = request.genomes.restore_dtype(children)
-        return (restored, info) if return_info else restored
+        if not return_info:
+            return restored
+        return restored, info if self.plan is None else replace(info, unreached=self.plan.unreached)
 
     @overload
     def mutate_(self, module: Module, *, return_info: Literal[False] = False, **arguments: Any) -> Module: ...
