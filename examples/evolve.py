@@ -148,8 +148,10 @@ def evolve_in(folder: Path, experiment: Experiment, solutions: int) -> None:
         f"{len(solved)} of {len(lockstep.replicates)} runs solved"
         + (f", at evaluations {solved}" if solved else "")
     )
-    if chosen is not None and chosen.champion is not None:
-        print(experiment.domain.picture(folder / "solution.png", chosen.champion, seed), end="")
+    if chosen is None or chosen.champion is None:
+        return
+    if told := experiment.domain.picture(folder / "solution.png", chosen.champion, seed):
+        print(told)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -82,9 +82,6 @@ class Domain:
         """Draw what a champion does into a PNG file, and say in one line what is to be seen.
 
         Nothing is drawn, and nothing said, where a domain has no picture.
-
-        Returns:
-            The line with its end, or "".
         """
         return ""
 

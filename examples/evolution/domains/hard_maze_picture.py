@@ -57,7 +57,7 @@ def picture_solution(domain: Domain, path: Path, champion: Individual, seed: int
         shares.append(f"{evaluation.solved.mean():.0%} of the children by {name}")
     figure.savefig(path, dpi=110)
     plt.close(figure)
-    return f"still solve the maze: {', '.join(shares)}  ->  {path}\n"
+    return f"still solve the maze: {', '.join(shares)}  ->  {path}"
 
 
 def mutants(domain: Domain, champion: Individual, seed: int, safe: str = "SM-G-SUM") -> dict[str, np.ndarray]:
