@@ -27,7 +27,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
 from evolution.domain import Domain
 from evolution.domains.breadcrumb_hard_maze import BreadcrumbHardMaze
+from evolution.domains.first_person_maze import FirstPersonMaze
+from evolution.domains.large_scale import LargeScale32, LargeScale64, LargeScale101
 from evolution.domains.recurrent_parity import RecurrentParity
+from evolution.domains.topdown_maze import TopdownMaze
 from evolution.networks.parity_rnn import ParityModule, ParityNetwork
 
 REPETITIONS = 9
@@ -71,6 +74,27 @@ def parity_alone(domain: RecurrentParity) -> Callable[[np.ndarray], float]:
     return evaluate
 
 
+def picture_maze_alone(domain: TopdownMaze | FirstPersonMaze) -> Callable[[np.ndarray], float]:
+    """Fitness of one genome in a maze of pictures, one picture at a time."""
+    module = domain.network.module()
+    name, settings = domain.environment
+    env = gym.make(name, **settings)
+
+    def evaluate(genome: np.ndarray) -> float:
+        fill(module, genome)
+        picture, info = env.reset()
+        state, over = None, False
+        with torch.inference_mode():
+            while not over:
+                features = module.features(torch.from_numpy(picture[None, None, ..., 0]))
+                hidden, state = module.lstm(features, state)
+                action = torch.sigmoid(module.output(hidden))[0, 0].argmax()
+                picture, _, over, _, info = env.step(int(action))
+        return info["fitness"]
+
+    return evaluate
+
+
 def fill(module: nn.Module, genome: np.ndarray) -> None:
     """Put a genome's weights into a module."""
     nn.utils.vector_to_parameters(torch.from_numpy(genome.copy()), module.parameters())
@@ -78,7 +102,15 @@ def fill(module: nn.Module, genome: np.ndarray) -> None:
 
 CASES: dict[str, tuple[Domain, Callable[[], Callable[[np.ndarray], float]]]] = {
     domain.name: (domain, partial(alone, domain))
-    for domain, alone in ((BreadcrumbHardMaze(), maze_alone), (RecurrentParity(), parity_alone))
+    for domain, alone in (
+        (BreadcrumbHardMaze(), maze_alone),
+        (RecurrentParity(), parity_alone),
+        (LargeScale32(), maze_alone),
+        (LargeScale64(), maze_alone),
+        (LargeScale101(), maze_alone),
+        (TopdownMaze(), picture_maze_alone),
+        (FirstPersonMaze(), picture_maze_alone),
+    )
 }
 
 

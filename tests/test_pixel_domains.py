@@ -12,11 +12,11 @@ from evolution.domains.large_scale import LargeScale32, LargeScale64, LargeScale
 from evolution.domains.maze_walk import walk
 from evolution.domains.topdown_maze import TopdownMaze
 from evolution.individual import pack, unpack
-from evolution.networks.conv_lstm import CompiledConvLSTM, ConvLSTM
+from evolution.networks.conv_lstm import CompiledConvLSTM
 from paper.table_s2 import experiment
 from safe_mutation import GaussianMutation, SMGSum
 
-MAZES = [(TopdownMaze(), 12, 40), (FirstPersonMaze(), 8, 100), (FirstPersonMaze().variant("slow"), 8, 100)]
+MAZES = [(TopdownMaze(), 40), (FirstPersonMaze(), 100), (FirstPersonMaze().variant("slow"), 100)]
 
 
 def with_weights(module, genome):
@@ -24,32 +24,31 @@ def with_weights(module, genome):
     return module
 
 
-def walk_alone(domain, depth, genome):
+def walk_alone(domain, genome):
     """One walker, picture by picture, with torch's layers in float64."""
     name, settings = domain.environment
-    env, module = gym.make(name, **settings), with_weights(ConvLSTM(depth), genome).double()
+    env, module = gym.make(name, **settings), with_weights(domain.network.module(), genome).double()
     picture, info = env.reset()
     pictures, positions, state, over = [], [info["behavior"]], None, False
     while not over:
         pictures.append(picture[..., 0])
         with torch.inference_mode():
-            gray = torch.from_numpy(picture[..., 0]).double() / 255
-            features = module.convolutions(gray[None, None]).mean((2, 3))
+            features = module.features(torch.from_numpy(picture[None, None, ..., 0]))
             hidden, state = module.lstm(features, state)
-            outputs = module.output(hidden)[0]
+            outputs = module.output(hidden)[0, 0]
         picture, _, over, _, info = env.step(int(outputs.argmax()))
         positions.append(info["behavior"])
     return info, np.stack(pictures), np.stack(positions)
 
 
-@pytest.mark.parametrize(("domain", "depth", "steps"), MAZES)
-def test_a_batch_of_walkers_does_what_each_does_alone(domain, depth, steps):
+@pytest.mark.parametrize(("domain", "steps"), MAZES)
+def test_a_batch_of_walkers_does_what_each_does_alone(domain, steps):
     genomes = domain.network.initial_genomes(12, np.random.default_rng(5))
     batch = domain.evaluate(genomes)
     chosen = [*np.argsort(batch.fitness)[[0, -1]], 3]  # the reference is slow
     assert batch.fitness[chosen[1]] >= 1
     for lane in chosen:
-        info, pictures, positions = walk_alone(domain, depth, genomes[lane])
+        info, pictures, positions = walk_alone(domain, genomes[lane])
         assert batch.fitness[lane] == info["fitness"] and batch.solved[lane] == info["solved"]
         film = batch.experiences[lane]
         assert film["order"].shape == (1, steps)

@@ -42,9 +42,12 @@ class ConvLSTM(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Compute the outputs at every time step; the LSTM's state starts at zero."""
+        return torch.sigmoid(self.output(self.lstm(self.features(pictures))[0]))
+
+    def features(self, pictures: Tensor) -> Tensor:
+        """What the convolutions make of each picture (I, T, 64, 64): features (I, T, 12)."""
         maps = self.convolutions(pictures.flatten(0, 1)[:, None].to(self.output.weight.dtype) / 255)
-        features = maps.mean((2, 3)).unflatten(0, pictures.shape[:2])
-        return torch.sigmoid(self.output(self.lstm(features)[0]))
+        return maps.mean((2, 3)).unflatten(0, pictures.shape[:2])
 
 
 class CompiledConvLSTM:
@@ -102,6 +105,10 @@ class CompiledConvLSTM:
             raise ValueError(f"expected pictures for {len(genomes)} genomes, got them for {len(order)}")
         outputs = Outputs.apply(genomes, pictures, order, self.depth)
         return outputs if params.ndim == 2 else outputs[0]
+
+    def module(self) -> ConvLSTM:
+        """The same network as an ordinary module; its parameters, one after the other, are a genome."""
+        return ConvLSTM(self.depth)
 
     def policy(self, genomes: np.ndarray) -> ConvLSTMPolicy:
         """Let genomes (N, P) look at one picture each, step after step, and decide; without gradients."""
