@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from safe_mutation.experience_sets import ExperienceSets
 from safe_mutation.experiences import Experiences, count, map_leaves, take
+from safe_mutation.layer_sequence import LinearLayer, run_sequence
 from safe_mutation.module_host import ModuleHost
 from safe_mutation.module_state import copy_module
 from safe_mutation.network import run
@@ -27,7 +28,9 @@ from safe_mutation.repeatable import (
     refuse_writing,
     same_random_numbers,
 )
-from safe_mutation.torch_internals import gaps_are_errors, leaves_of_graph
+from safe_mutation.stacked import Stacked, Unstackable
+from safe_mutation.stacked_functions import linear_of_values
+from safe_mutation.torch_internals import gaps_are_errors, is_transformed, leaves_of_graph
 from safe_mutation.training_mode import refuse_training_mode
 
 Forward = Callable[[nn.Module, Any], Any]
@@ -105,10 +108,26 @@ class FlatNetwork:
             raise ValueError(f"expected genomes of shape ({p},) or (N, {p}), got {tuple(params.shape)}")
         if params.ndim == 1:
             return self._one(params, inputs)
-        if len(params) == 1:
+        if len(params) == 1 and not self._is_sequence(params, inputs):
             return self._loop(params, inputs)
         batching = self.plans.of(kind_of(params, inputs)).batching
-        return self._decide(params, inputs) if batching is None else self._batched(batching, params, inputs)
+        if batching is None:
+            if is_transformed(params):
+                return self._loop(params, inputs)  # nothing can be tried out here
+            batching = self._find_batching(params, inputs)
+            Ways(self.plans, kind_of(params, inputs)).note(batching=batching)
+        return self._batched(batching, params, inputs)
+
+    def run_sequence(self, params: Tensor, inputs: Experiences, linear: LinearLayer) -> Tensor | None:
+        """Outputs (N, I, K) computed with another function for the linear layers.
+
+        None for modules that are more than linear layers and activations one after the other.
+        """
+        if self.plans.of(kind_of(params, inputs)).batching != "stacked" or not self._is_sequence(
+            params, inputs
+        ):
+            return None
+        return self._stack(params, inputs, linear)
 
     def prepare(self, params: Tensor, inputs: Experiences) -> Ways:
         """Find out, once for a kind of experiences, what has to be known before outputs can be trusted.
@@ -129,7 +148,7 @@ class FlatNetwork:
                 refuse_writing(genome, few)
                 self._ask_twice(genome[0], take(few, 0))
             ways.note(outputs=outputs.shape[2], unreached=self._unreached(genome[0], take(few, 0)))
-        if ways.plan.batching is None and len(params) > 1:
+        if ways.plan.batching is None:
             if isinstance(inputs, ExperienceSets):
                 widest = max(inputs.rectangles, key=lambda part: count(part.inputs))
                 params, inputs = params[: count(widest.inputs)], widest.inputs
@@ -219,25 +238,41 @@ class FlatNetwork:
     def _batched(self, batching: str, params: Tensor, inputs: Experiences) -> Any:
         if batching == "mapped":
             return torch.vmap(self._one)(params, inputs)
-        return self._loop(params, inputs)
+        return self._stack(params, inputs) if batching == "stacked" else self._loop(params, inputs)
 
-    def _decide(self, params: Tensor, inputs: Experiences) -> Any:
-        batching = self._find_batching(params, inputs)
-        Ways(self.plans, kind_of(params, inputs)).note(batching=batching)
-        return self._batched(batching, params, inputs)
+    def _is_sequence(self, params: Tensor, inputs: Experiences) -> bool:
+        simple = self._forward is None and isinstance(inputs, Tensor) and inputs.ndim == 3
+        return simple and self._host(params).sequence is not None
+
+    def _stack(self, params: Tensor, inputs: Experiences, linear: LinearLayer = linear_of_values) -> Any:
+        views = [
+            part.view(-1, *shape)
+            for part, shape in zip(params.split(self._sizes, 1), self._shapes, strict=True)
+        ]
+        host = self._host(params)
+        layers = host.sequence
+        if layers is not None and self._is_sequence(params, inputs):
+            return host.call(views, lambda _: run_sequence(layers, inputs, linear))
+        stacks = map_leaves(lambda x: Stacked.of(x, params), inputs)
+        outputs = host.call(views, self._function(stacks))
+        if not isinstance(outputs, Stacked):
+            raise Unstackable("the outputs are no stack")
+        return outputs.rows()
 
     def _find_batching(self, params: Tensor, inputs: Experiences) -> str:
         """The first way that torch can do, and that gives what the module gives for single genomes."""
-        if self._slow_to_map:
+        if self._slow_to_map or (len(params) == 1 and not self._is_sequence(params, inputs)):
             return "looped"
         some, few = params[:2], take(inputs, (slice(len(params[:2])), slice(3)))
+        drawn = torch.randn(some.shape, generator=torch.Generator().manual_seed(0), dtype=some.dtype)
+        tried = some, 0.3 * drawn.to(some.device)  # parents may be alike, or saturated
         with torch.no_grad():
-            expected = self._loop(some, few)
-            for batching in ("mapped",):
+            expected = [self._loop(genomes, few) for genomes in tried]
+            for batching in ("stacked", "mapped"):
                 try:
                     with gaps_are_errors():
-                        found = self._batched(batching, some, few)
-                    if alike(found, expected):
+                        found = [self._batched(batching, genomes, few) for genomes in tried]
+                    if all(map(alike, found, expected)):
                         return batching
                 except Exception as error:
                     if lacks_memory(error):

@@ -13,6 +13,7 @@ refused, and the first result for a network is compared with true per-experience
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -26,6 +27,7 @@ from safe_mutation.experiences import Experiences, count, map_leaves, take
 from safe_mutation.flat_network import FlatNetwork
 from safe_mutation.network import Network, run
 from safe_mutation.power_layers import affine, shift
+from safe_mutation.stacked import Stacked
 from safe_mutation.torch_internals import unmapped
 
 # Calls that return a view of the same memory, whoever they are called on. What is done with it is seen later.
@@ -59,11 +61,23 @@ def outputs_with_power_gradients(
     Raises:
         Unsuitable: If a weight is used twice, or other than in a linear layer or as a bias.
     """
+    if isinstance(network, FlatNetwork):
+        found = network.run_sequence(params, inputs, partial(_linear, power=power))
+        if found is not None:  # no need to watch what holds linear layers only
+            return found
     with LayerWatch(params, count(inputs, axis=1), power):
         outputs = run(network, params, inputs)
     if outputs.shape[1] != count(inputs, axis=1):
         raise Unsuitable("outputs at several time steps")
     return outputs
+
+
+def _linear(values: Tensor, weight: Tensor, bias: Tensor | None, power: int) -> Tensor:
+    """A linear layer of stacks on values (N, in, I)."""
+    weight = weight if weight.ndim == 3 else weight.expand(len(values), *weight.shape)
+    if bias is not None:
+        bias = (bias if bias.ndim == 2 else bias.expand(len(values), *bias.shape)).unsqueeze(-1)
+    return affine(weight, values, bias, True, power)
 
 
 class LayerWatch(TorchFunctionMode):
@@ -95,6 +109,9 @@ class LayerWatch(TorchFunctionMode):
     ) -> Any:
         """Pass a call on, replace it, or refuse it."""
         kwargs = kwargs or {}
+        if Stacked in types:
+            with self:  # what it does inside is to be seen, too
+                return Stacked.__torch_function__(func, types, args, kwargs)
         name = getattr(func, "__name__", "")
         if name in ALWAYS_VIEWS or not (self._touched(args) or (kwargs and self._touched(kwargs.values()))):
             return func(*args, **kwargs)

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from safe_mutation.layer_sequence import sequence_of
 from safe_mutation.module_state import ModuleState
 from safe_mutation.plain_kernels import OwnKernels, PlainKernels
 from safe_mutation.torch_internals import is_dual, is_transformed
@@ -22,6 +23,9 @@ class ModuleHost:
     Args:
         module: The module; between calls it is as it was when this was made.
         names: Names of the parameters that are replaced.
+
+    Attributes:
+        sequence: Its layers, if it is nothing but linear layers and activations one after the other.
     """
 
     def __init__(self, module: nn.Module, names: list[str]) -> None:
@@ -29,6 +33,7 @@ class ModuleHost:
         self._lock = threading.RLock()  # threads may share a network, but not its module at the same time
         self._state = ModuleState(module)
         layers = list(module.modules())
+        self.sequence = sequence_of(module)
         self._recurrent = [layer for layer in layers if isinstance(layer, nn.RNNBase)]
         self._cells = any(isinstance(layer, _RECURRENT) for layer in layers)
         self._attention = any(isinstance(layer, nn.MultiheadAttention) for layer in layers)

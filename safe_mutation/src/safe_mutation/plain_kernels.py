@@ -17,6 +17,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from safe_mutation.recurrent_steps import STEPS, run_layers
+from safe_mutation.stacked import Stacked
 
 
 class OwnKernels(TorchFunctionMode):
@@ -35,6 +36,8 @@ class PlainKernels(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
+        if Stacked in types:
+            return func(*args, **kwargs)
         name = getattr(func, "__name__", "")
         if name in STEPS and len(args) == 9 and not isinstance(args[3], (Tensor, tuple, list)):
             return _recurrent(name, *args)

@@ -104,6 +104,7 @@ class Ways:
 
     def __init__(self, plans: Plans, kind: Kind) -> None:
         self._plans, self._kind = plans, kind
+        plans.latest = self.plan
 
     @property
     def plan(self) -> Plan:

@@ -269,11 +269,16 @@ def gradient_per_output(
 
 def _cheap_copies(network: PlannedNetwork, params: Tensor, inputs: Experiences, ways: Ways) -> int:
     """The number of outputs K where passes are so small that mostly their calls cost time, else 1."""
-    if isinstance(inputs, ExperienceSets) or isinstance(network, FlatNetwork):  # mapping copies costs more
-        return 1
-    work = len(params) * (params.shape[1] + 16 * count(inputs, axis=1))
+    work = len(params) * (
+        params.shape[1] + 16 * (0 if isinstance(inputs, ExperienceSets) else count(inputs, 1))
+    )
     number = ways.plan.outputs or 1
-    return number if work <= TINY_PASS and number * work <= TINY_COPIES else 1
+    if isinstance(inputs, ExperienceSets) or work > TINY_PASS or number * work > TINY_COPIES:
+        return 1
+    if isinstance(network, FlatNetwork):
+        copies = _repeated(params[:1], 2), map_leaves(lambda x: _repeated(x[:1], 2), inputs)
+        return number if network.prepare(*copies).plan.batching == "stacked" else 1  # mapping costs more
+    return number
 
 
 def _parents_at_once(
