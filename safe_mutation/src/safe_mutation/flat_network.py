@@ -108,7 +108,7 @@ class FlatNetwork:
             raise ValueError(f"expected genomes of shape ({p},) or (N, {p}), got {tuple(params.shape)}")
         if params.ndim == 1:
             return self._one(params, inputs)
-        if len(params) == 1 and not self._is_sequence(params, inputs):
+        if len(params) == 1 and not self._could_be_sequence(params, inputs):
             return self._loop(params, inputs)
         batching = self.plans.of(kind_of(params, inputs)).batching
         if batching is None:
@@ -118,16 +118,15 @@ class FlatNetwork:
             Ways(self.plans, kind_of(params, inputs)).note(batching=batching)
         return self._batched(batching, params, inputs)
 
-    def run_sequence(self, params: Tensor, inputs: Experiences, linear: LinearLayer) -> Tensor | None:
-        """Outputs (N, I, K) computed with another function for the linear layers.
+    def is_sequence(self, params: Tensor, inputs: Experiences) -> bool:
+        """Whether the module is, and is computed as, linear layers and activations one after the other."""
+        stacked = self.plans.of(kind_of(params, inputs)).batching == "stacked"
+        return stacked and self._could_be_sequence(params, inputs)
 
-        None for modules that are more than linear layers and activations one after the other.
-        """
-        if self.plans.of(kind_of(params, inputs)).batching != "stacked" or not self._is_sequence(
-            params, inputs
-        ):
-            return None
-        return self._stack(params, inputs, linear)
+    def run_sequence(self, params: Tensor, inputs: Experiences, linear: LinearLayer) -> Tensor:
+        """Outputs (N, I, K) of a module that is such a sequence, with another function for linear layers."""
+        outputs: Tensor = self._stack(params, inputs, linear)
+        return outputs
 
     def prepare(self, params: Tensor, inputs: Experiences) -> Ways:
         """Find out, once for a kind of experiences, what has to be known before outputs can be trusted.
@@ -240,7 +239,7 @@ class FlatNetwork:
             return torch.vmap(self._one)(params, inputs)
         return self._stack(params, inputs) if batching == "stacked" else self._loop(params, inputs)
 
-    def _is_sequence(self, params: Tensor, inputs: Experiences) -> bool:
+    def _could_be_sequence(self, params: Tensor, inputs: Experiences) -> bool:
         simple = self._forward is None and isinstance(inputs, Tensor) and inputs.ndim == 3
         return simple and self._host(params).sequence is not None
 
@@ -251,7 +250,7 @@ class FlatNetwork:
         ]
         host = self._host(params)
         layers = host.sequence
-        if layers is not None and self._is_sequence(params, inputs):
+        if layers is not None and self._could_be_sequence(params, inputs):
             return host.call(views, lambda _: run_sequence(layers, inputs, linear))
         stacks = map_leaves(lambda x: Stacked.of(x, params), inputs)
         outputs = host.call(views, self._function(stacks))
@@ -261,7 +260,7 @@ class FlatNetwork:
 
     def _find_batching(self, params: Tensor, inputs: Experiences) -> str:
         """The first way that torch can do, and that gives what the module gives for single genomes."""
-        if self._slow_to_map or (len(params) == 1 and not self._is_sequence(params, inputs)):
+        if self._slow_to_map or (len(params) == 1 and not self._could_be_sequence(params, inputs)):
             return "looped"
         some, few = params[:2], take(inputs, (slice(len(params[:2])), slice(3)))
         drawn = torch.randn(some.shape, generator=torch.Generator().manual_seed(0), dtype=some.dtype)

@@ -61,10 +61,8 @@ def outputs_with_power_gradients(
     Raises:
         Unsuitable: If a weight is used twice, or other than in a linear layer or as a bias.
     """
-    if isinstance(network, FlatNetwork):
-        found = network.run_sequence(params, inputs, partial(_linear, power=power))
-        if found is not None:  # no need to watch what holds linear layers only
-            return found
+    if isinstance(network, FlatNetwork) and network.is_sequence(params, inputs):  # no need to watch it
+        return run(partial(network.run_sequence, linear=partial(_linear, power=power)), params, inputs)
     with LayerWatch(params, count(inputs, axis=1), power):
         outputs = run(network, params, inputs)
     if outputs.shape[1] != count(inputs, axis=1):
