@@ -1,5 +1,7 @@
 """The compiled pixel networks against torch's own layers with the same weights, in float64."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -196,6 +198,27 @@ def test_refuses_pictures_of_another_dtype():
     network = CompiledConvLSTM(1)
     with pytest.raises(TypeError, match=r"expected pictures of dtype uint8, got torch\.float32"):
         network(torch.zeros(1, network.num_params), torch.zeros(1, 1, 64, 64))
+
+
+def test_refuses_genomes_of_another_dtype():
+    """What it computes is float32: an operator that promises more must not get less."""
+    network = CompiledConvLSTM(1)
+    genome = network.initial_genomes(1, GENERATOR)[0]
+    with pytest.raises(TypeError, match=r"expected genomes of dtype float32, got torch\.float64"):
+        network(torch.from_numpy(genome).double(), pictures_of(1, 2, 1)[0])
+    op = SMGSum(network, sigma=0.1, precision="float64")
+    with pytest.raises(ValueError, match=r"expected genomes of dtype float32, got torch\.float64"):
+        op(genome, experiences=pictures_of(1, 2, 1)[0].numpy(), generator=1)
+
+
+def test_operators_survive_being_pickled():
+    network = CompiledConvLSTM(1)
+    op = SMGSum(network, sigma=0.1)
+    genomes = network.initial_genomes(2, GENERATOR)
+    pictures = pictures_of(2, steps=3, distinct=2).numpy()
+    again = pickle.loads(pickle.dumps(op))
+    children = [one(genomes, experiences=pictures, per_parent=True, generator=1) for one in (op, again)]
+    np.testing.assert_array_equal(*children)
 
 
 @pytest.mark.parametrize("inputs", [{"pictures": 1}, {"pictures": 1, "order": 2, "more": 3}, [1]])

@@ -53,7 +53,7 @@ class ConvLSTM(nn.Module):
 class CompiledConvLSTM:
     """``ConvLSTM`` for genomes: ``network(params (N, P), pictures (N, I, T, 64, 64)) -> (N, I, T, 5)``.
 
-    Computed in float32 on the CPU, differentiable in params, forwards and backwards, once.
+    Computed in float32 on the CPU; differentiable in params, forwards and backwards, once.
 
     Args:
         depth: See ``ConvLSTM``.
@@ -84,11 +84,16 @@ class CompiledConvLSTM:
 
         Raises:
             ValueError: If a shape is another one.
-            TypeError: If the pictures are of another dtype.
+            TypeError: If genomes or pictures are of another dtype.
         """
         if params.ndim not in (1, 2) or params.shape[-1] != self.num_params:
             p = self.num_params
             raise ValueError(f"expected genomes of shape ({p},) or (N, {p}), got {tuple(params.shape)}")
+        if params.dtype != torch.float32:
+            raise TypeError(
+                f"expected genomes of dtype float32, got {params.dtype}; "
+                "FlatNetwork(network.module()) computes in any"
+            )
         pictures, order = _pictures_and_order(inputs)
         if pictures.dtype != torch.uint8:
             raise TypeError(f"expected pictures of dtype uint8, got {pictures.dtype}")
