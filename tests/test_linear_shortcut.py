@@ -140,7 +140,7 @@ EXACT = [once, once_feature_major, with_added_activation]
 MISLEADING = [
     twice, overlapping, scaled, normalised, by_einsum, elementwise, sequences_as_rows, rows_from_features,
     shared_bias, repeated, concatenated, half_detached, behind_numpy_indices, behind_autograd_function,
-    one_after_the_other, outputs_over_time, coupled, copied_by_reshape, weighted_summand,
+    one_after_the_other, outputs_over_time, copied_by_reshape, weighted_summand,
 ]  # fmt: skip
 
 
@@ -171,6 +171,13 @@ def test_never_a_wrong_number(network, experiences: int, parents: int) -> None:
     for _ in range(2):  # the second time the verdict is remembered
         measured = sensitivity.absolute(known, params, inputs)
         torch.testing.assert_close(measured, alone(network, params, inputs), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("experiences", [2, ROWS])
+def test_coupled_experiences_are_refused(experiences: int) -> None:
+    params, inputs = torch.randn(N, P), torch.randn(N, experiences, IN)
+    with pytest.raises(ValueError, match="depend on no other experience"):
+        sensitivity.absolute(planned(coupled), params, inputs)
 
 
 @pytest.mark.parametrize("network", EXACT, ids=lambda function: function.__name__)

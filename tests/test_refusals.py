@@ -35,8 +35,9 @@ def operators(network: Any) -> list[Mutation]:
 
 def refuses(network: Any, error: type[Exception], message: str, **call: Any) -> None:
     """All operators do, for one parent and for several."""
+    given = [call.pop("params")] if "params" in call else [PARENTS[0], PARENTS]
     for op in operators(network):
-        for parents in [call.pop("params")] if "params" in call else [PARENTS[0], PARENTS]:
+        for parents in given:
             with pytest.raises(error, match=message):
                 op(parents, **{"experiences": INPUTS, "generator": 1} | call)
 
@@ -298,7 +299,7 @@ class Writes(nn.Module):
 
 
 @pytest.mark.parametrize(
-    "change", [nn.ReLU(inplace=True), lambda x: x.add_(1), lambda x: x.__setitem__(0, 0.0)]
+    "change", [nn.ReLU(inplace=True), lambda x: x.add_(1), lambda x: x.__setitem__((..., 0), 0.0)]
 )
 @pytest.mark.parametrize("as_many_as_parents", [False, True])
 def test_a_network_that_writes_into_its_inputs(
@@ -320,6 +321,28 @@ def test_a_network_that_writes_into_its_inputs(
     for op in operators(cured):
         op(PARENTS, experiences=inputs, generator=1)
     np.testing.assert_array_equal(inputs, before)
+
+
+@pytest.mark.parametrize(
+    "mix",
+    [
+        lambda x: x - x.mean(-2, keepdim=True),
+        lambda x: x / x.norm(dim=-2, keepdim=True),
+        lambda x: x.cumsum(-2),
+    ],
+    ids=["centred", "scaled", "added up"],
+)
+@pytest.mark.parametrize("number", [2, 12])
+def test_a_network_that_mixes_experiences(mix: Callable[[Tensor], Tensor], number: int) -> None:
+    network = module()
+    message = "depend on no other experience, got others for the last ones alone"
+    mixing = FlatNetwork(network, forward=lambda module, x: module(mix(x)))
+    refuses(mixing, ValueError, message, experiences=INPUTS[:number])
+
+    def batched(params: Tensor, x: Tensor) -> Tensor:
+        return torch.tanh(mix(x) @ params.view(-1, 3, 2))
+
+    refuses(batched, ValueError, message, experiences=INPUTS[:number], params=np.ones(6, np.float32))
 
 
 def test_numpy_functions_cannot_write_into_their_inputs() -> None:

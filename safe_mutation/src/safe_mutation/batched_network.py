@@ -11,7 +11,13 @@ from safe_mutation.experiences import Experiences
 from safe_mutation.flat_network import FlatNetwork
 from safe_mutation.network import Network, run
 from safe_mutation.plan import Plan, Plans, Ways, kind_of
-from safe_mutation.repeatable import a_few, refuse_different_answers, refuse_writing, same_random_numbers
+from safe_mutation.repeatable import (
+    a_few,
+    refuse_different_answers,
+    refuse_joint_answers,
+    refuse_writing,
+    same_random_numbers,
+)
 
 
 class BatchedNetwork:
@@ -64,6 +70,7 @@ class BatchedNetwork:
                 refuse_different_answers(
                     lambda n: [outputs, *(run(self.function, genome, few) for _ in range(n))]
                 )
+                refuse_joint_answers(lambda fewer: run(self.function, genome, fewer), few, outputs)
             ways.note(outputs=outputs.shape[2], batching="by the network")
         return ways
 

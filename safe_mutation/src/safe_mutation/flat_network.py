@@ -25,6 +25,7 @@ from safe_mutation.repeatable import (
     a_few,
     alike,
     refuse_different_answers,
+    refuse_joint_answers,
     refuse_writing,
     same_random_numbers,
 )
@@ -146,6 +147,7 @@ class FlatNetwork:
                 outputs = run(self, genome, few)
                 refuse_writing(genome, few)
                 self._ask_twice(genome[0], take(few, 0))
+                refuse_joint_answers(lambda fewer: run(self, genome, fewer), few, outputs)
             ways.note(outputs=outputs.shape[2], unreached=self._unreached(genome[0], take(few, 0)))
         if ways.plan.batching is None:
             if isinstance(inputs, ExperienceSets):

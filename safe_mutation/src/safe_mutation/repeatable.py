@@ -1,6 +1,7 @@
 """Refusing networks on which nothing could be measured.
 
-They answer the same question differently, or write into what they are asked about.
+They answer the same question differently, answer several together otherwise than each alone, or write into
+what they are asked about.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from safe_mutation.experience_sets import ExperienceSets
 from safe_mutation.experiences import Experiences, count, leaves, map_leaves, take
 
 EXPERIENCES = 16  # so many are asked about
+CLEARLY = 0.01  # of the largest output: what no rounding explains, even in deep networks
 TIMES = 8  # so often where random numbers are drawn: rare changes, of little dropout, show too
 
 
@@ -76,6 +78,39 @@ def refuse_different_answers(answers: Callable[[int], Sequence[Tensor]]) -> None
             "does the network sample, drop out, or keep a state from call to call? Take what does not: "
             "FlatNetwork(module, forward=...), where forward(module, x) returns the mean or the logits, or "
             "resets the state first"
+        )
+
+
+def refuse_joint_answers(
+    answer: Callable[[Experiences], Tensor], inputs: Experiences, outputs: Tensor
+) -> None:
+    """Ask about the last of some experiences without the others.
+
+    Args:
+        answer: Returns outputs (1, R, K) for experiences (1, I, ...).
+        inputs: Some experiences (1, I, ...).
+        outputs: What the answer for them was.
+
+    Raises:
+        ValueError: If it is clearly another; a little may be rounding, which differs between numbers of rows.
+    """
+    total = count(inputs, axis=1)
+    if total == 1:
+        return
+    first = total - (1 if total == 2 else 2)
+    try:
+        alone = answer(take(inputs, (slice(None), slice(first, None))))
+    except (TypeError, ValueError):
+        return  # a network may insist on some number of experiences
+    together = outputs[:, first * outputs.shape[1] // total :]
+    largest = outputs.nan_to_num().abs().amax()
+    if not torch.allclose(
+        alone.to(together), together, rtol=0, atol=CLEARLY * float(largest), equal_nan=True
+    ):
+        raise ValueError(
+            "expected outputs for an experience that depend on no other experience, got others for the last "
+            "ones alone: does the network normalise or add up over what it is asked about at once? "
+            "FlatNetwork(module, forward=...) takes a forward(module, x) that does not"
         )
 
 
