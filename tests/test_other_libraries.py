@@ -46,16 +46,24 @@ class Counted:
         return self  # pymoo runs a copy of the algorithm that it is given
 
 
-@pytest.fixture
-def network():
+def make_network() -> safe_mutation.FlatNetwork:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return safe_mutation.FlatNetwork(nn.Sequential(nn.Linear(11, 8), nn.Tanh(), nn.Linear(8, 2)))
 
 
+NETWORK = make_network()
+TARGETS = np.sin(3 * EXPERIENCES[:, :2])
+
+
+@pytest.fixture
+def network():
+    return NETWORK
+
+
 @pytest.fixture
 def op(network):
-    return Counted(safe_mutation.SMGSum(network, sigma=0.5, experiences=EXPERIENCES))
+    return Counted(safe_mutation.SMGSO(network, divergence=0.03, experiences=EXPERIENCES, generator=1))
 
 
 @pytest.fixture
@@ -64,8 +72,9 @@ def start(network):
 
 
 def error(genome) -> float:
-    """Distance from a genome of ones, to be minimised."""
-    return float(np.mean((np.asarray(genome) - 1) ** 2))
+    """How far the policy is from the actions that are wanted, to be minimised."""
+    outputs = NETWORK(np.asarray(genome, dtype=np.float32), EXPERIENCES)
+    return float(np.square(outputs - TARGETS).sum(1).mean())
 
 
 def test_deap(op, start):
@@ -78,6 +87,7 @@ def test_deap(op, start):
         def __init__(self, values):
             super().__init__(values)
             self.fitness = Fitness()
+            self.experiences = EXPERIENCES[: 50 + len(values) % 7]
 
     toolbox = base.Toolbox()
     exec(recipe("DEAP"), {"op": op, "np": np, "toolbox": toolbox})
@@ -98,7 +108,7 @@ def test_evotorch(op, start):
             super().__init__("min", solution_length=len(start), initial_bounds=(-0.1, 0.1), seed=0)
 
         def _evaluate_batch(self, batch):
-            batch.set_evals(((batch.values - 1) ** 2).mean(dim=1))
+            batch.set_evals(torch.tensor([error(values) for values in batch.values]))
 
     names = {"op": op, "problem": Sphere(), "GeneticAlgorithm": GeneticAlgorithm}
     ga = eval(recipe("EvoTorch"), names)
@@ -175,3 +185,18 @@ def test_pyribs(op, network, start):
     assert op.children == 8 * (GENERATIONS - 1)
     assert archive.stats.obj_max > -error(start)
     assert archive.best_elite["experiences"].shape == (100, 11)
+
+
+def test_stable_baselines3():
+    from stable_baselines3 import PPO
+
+    policy = PPO("MlpPolicy", "CartPole-v1", n_steps=32, seed=0, device="cpu").policy
+    observations = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
+    names = {"policy": policy, "observations": observations}
+    names |= {"FlatNetwork": safe_mutation.FlatNetwork, "SMGSO": safe_mutation.SMGSO}
+    exec(recipe("Stable-Baselines3"), names)
+    child = names["child"]
+    assert type(child) is type(policy)
+    for (name, before), after in zip(policy.named_parameters(), child.parameters(), strict=True):
+        critic = "value" in name or "vf" in name
+        assert torch.equal(before, after) == critic, name

@@ -13,6 +13,10 @@ def blocks() -> list[str]:
     return re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
 
 
+def calls_block() -> str:
+    return next(block for block in blocks() if block.startswith("children = op("))
+
+
 def test_the_example_runs() -> None:
     example = blocks()[0]
     names: dict = {}
@@ -24,13 +28,25 @@ def test_the_example_runs() -> None:
     assert len([line for line in example.splitlines() if line]) <= 13
 
 
+def test_the_evolution_solves_its_task(capsys) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        names: dict = {}
+        exec(blocks()[1].replace("range(10)", "range(4)"), names)
+    means = [int(mean) for mean in re.findall(r"mean (\d+)", capsys.readouterr().out)]
+    assert len(means) == 4
+    assert means[-1] > 2 * means[0]
+    assert isinstance(names["champion"], torch.nn.Sequential)
+    assert names["champion"] is not names["policy"]
+
+
 def test_the_calls_run() -> None:
     names: dict = {}
     with torch.random.fork_rng():
-        exec(blocks()[0], names)
+        exec(blocks()[0].replace("SMGSO", "SMGSum"), names)
         parents, rng = names["children"][:2], np.random.default_rng(0)
         X = np.random.default_rng(1).random((30, 11))
-        calls = blocks()[1].replace("[rng0, rng1, ...]", "[rng, rng]").splitlines()
+        calls = calls_block().replace("[rng0, rng1, ...]", "[rng, rng]").splitlines()
         names |= {"parents": parents, "rng": rng, "X": X}
         for call in calls:
             names["X"] = np.stack([X, X]) if "per_parent=True" in call else X
