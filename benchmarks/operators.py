@@ -120,6 +120,14 @@ def residual(depth: int, width: int) -> Callable[[], nn.Module]:
     return lambda: Residual([11] + (depth + 1) * [width] + [2], torch.tanh, 4)
 
 
+def sequence() -> nn.Module:
+    """The hard-maze network as most people would write it."""
+    layers: list[nn.Module] = []
+    for a, b in pairwise([11] + 17 * [8]):
+        layers += [nn.Linear(a, b), nn.SELU()]
+    return nn.Sequential(*layers, nn.Linear(8, 2), nn.Sigmoid())
+
+
 NETS = {
     "maze": Net(
         lambda: Residual([11] + 17 * [8] + [2], torch.selu, 0), lambda _: hard_maze_network(), (100, 11)
@@ -127,6 +135,7 @@ NETS = {
     "maze, SELU as published": Net(
         lambda: Residual([11] + 17 * [8] + [2], published_selu, 0), lambda _: hard_maze_network(), (100, 11)
     ),
+    "maze, nn.Sequential": Net(sequence, FlatNetwork, (100, 11)),
     "32 x 125": Net(residual(32, 125), lambda _: large_scale_network(32, 125), (100, 11), (1, 20, 100)),
     "64 x 125": Net(residual(64, 125), lambda _: large_scale_network(64, 125), (100, 11), (1, 20, 100)),
     "101 x 48": Net(residual(101, 48), lambda _: large_scale_network(101, 48), (100, 11), (1, 20, 100)),
