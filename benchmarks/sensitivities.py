@@ -58,7 +58,7 @@ def compare(domain: Any, method: str) -> str:
     genomes, evaluation = parents_of(domain)
     ours = make(method, domain.network, domain=domain.name)
     theirs = make(method, FlatNetwork(domain.network.module()), domain=domain.name)
-    experiences = list(evaluation.experiences)
+    experiences = evaluation.experiences
     together = partial(ours, genomes, experiences=experiences, per_parent=True, generator=1)
     together()
     theirs(genomes[0], experiences=plain(experiences[0]), generator=1)

@@ -19,7 +19,7 @@ def beside(seen: np.ndarray, chart: np.ndarray) -> np.ndarray:
     return frame
 
 
-def bars(values: np.ndarray, width: int = 24) -> np.ndarray:
+def bars(values: np.ndarray, width: int = 12) -> np.ndarray:
     """A network's inputs (I,), from 0 to 1, as black bars on gray, one below the other: (2 I + 1, width)."""
     filled = np.arange(width) < np.round(np.clip(values, 0, 1) * width)[:, None]
     picture = np.full((2 * len(values) + 1, width), 225, dtype=np.uint8)
