@@ -116,7 +116,7 @@ class FlatNetwork:
             if is_transformed(params):
                 return self._loop(params, inputs)  # nothing can be tried out here
             batching = self._find_batching(params, inputs)
-            Ways(self.plans, kind_of(params, inputs)).note(batching=batching)
+            self.plans.note(kind_of(params, inputs), batching=batching)
         return self._batched(batching, params, inputs)
 
     def is_sequence(self, params: Tensor, inputs: Experiences) -> bool:

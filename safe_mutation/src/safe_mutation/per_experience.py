@@ -1,9 +1,10 @@
 """Sums over experiences where the shortcut for linear layers does not hold: every gradient by itself.
 
-A batched function sees a parent with I experiences as I copies of it with one each, so that one
-backward pass serves a whole chunk of copies. For an nn.Module torch maps over experiences; where it
-cannot (most recurrent layers), it maps the backward pass alone over the rows of a few experiences; and
-where it cannot do that either, one backward pass follows the other. All give the same numbers.
+A batched function, or a module that is computed with stacked weights, sees a parent with I experiences
+as I copies of it with one each, so that one backward pass serves a whole chunk of copies. For other
+modules torch maps over experiences; where it cannot, it maps the backward pass alone over the rows of a
+few experiences; and where it cannot do that either, one backward pass follows the other. All give the
+same numbers.
 """
 
 from __future__ import annotations
@@ -49,13 +50,13 @@ def power_mean(
             ]
         )
     gradients = chunk_size or gradients_at_once(params, inputs)
-    if isinstance(network, FlatNetwork):
+    if isinstance(network, FlatNetwork) and not _copied(ways):
         parents = range(len(params))
         sums = [
             _of_module(network, params[n], take(inputs, n), None, power, gradients, ways) for n in parents
         ]
         return torch.stack([combined(one, rows, power) for one, rows in sums])
-    if ways is not None:
+    if ways is not None and ways.plan.row_sums is None:
         ways.note(row_sums="copies")
     together = max(1, gradients // count(inputs, axis=1))  # parents whose copies fit into one chunk
     found = []
@@ -78,7 +79,7 @@ def _of_sets(
     number = 0.0
     for part in rectangles:
         gradients = chunk_size or gradients_at_once(params, part.inputs)
-        if isinstance(network, FlatNetwork):
+        if isinstance(network, FlatNetwork) and not _copied(ways):
             weights = None if part.weights is None else part.weights[0].to(params.dtype)
             sums, rows = _of_module(network, params[0], take(part.inputs, 0), weights, power, gradients, ways)
             sums = sums[:, None]
@@ -89,6 +90,13 @@ def _of_sets(
         number += rows
     assert total is not None  # there is at least one experience
     return combined(total, number, power)
+
+
+def _copied(ways: Ways | None) -> bool:
+    """Whether a module computes copies of its genomes best: those that are stacked anyway."""
+    if ways is None:
+        return False
+    return ways.plan.row_sums == "copies" or (ways.plan.row_sums is None and ways.plan.batching == "stacked")
 
 
 def _of_copies(

@@ -68,6 +68,9 @@ class Plans:
 
     Args:
         chosen: What the user chose, and is not to be found out.
+
+    Attributes:
+        latest: The plan of the last call.
     """
 
     def __init__(self, chosen: Plan | None = None) -> None:
@@ -86,7 +89,9 @@ class Plans:
         """
         open_to_change = {f.name for f in fields(Plan) if getattr(self.chosen, f.name) is None}
         new = {name: value for name, value in findings.items() if name in open_to_change}
-        self._found[kind] = self.latest = plan = replace(self.of(kind), **new)
+        self._found[kind] = plan = replace(self.of(kind), **new)
+        if self.latest == self.chosen:
+            self.latest = plan
         return plan
 
     def __repr__(self) -> str:
@@ -118,7 +123,8 @@ class Ways:
 
     def note(self, **findings: Any) -> Plan:
         """Add findings."""
-        return self._plans.note(self._kind, **findings)
+        self._plans.latest = plan = self._plans.note(self._kind, **findings)
+        return plan
 
 
 def kind_of(params: Tensor, inputs: Experiences) -> Kind:
