@@ -1,0 +1,87 @@
+"""Every benchmark runs once, small, in a copy of its folder, so that the committed figures stay."""
+
+import csv
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def copy(tmp_path) -> Path:
+    shutil.copytree(FOLDER, tmp_path / "benchmarks", ignore=shutil.ignore_patterns("*.csv", "*.json"))
+    return tmp_path / "benchmarks"
+
+
+def run(script: Path, *commands: list[str], **settings: float) -> str:
+    """Run a benchmark's commands, some of its constants made smaller, and return what it says."""
+    program = f"import sys, {script.stem} as benchmark\n"
+    for name, value in settings.items():
+        program += f"assert benchmark.{name}\nbenchmark.{name} = {value}\n"
+    for command in commands:
+        program += f"sys.argv[1:] = {command}\nbenchmark.main()\n"
+    paths = os.pathsep.join([str(script.parent), *sys.path])
+    environment = os.environ | {"PYTHONPATH": paths}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def test_environments(copy):
+    said = run(copy / "environments.py", ["--rounds", "1", "--seconds", "0.002"])
+    with (copy / "environments.csv").open() as file:
+        lines = file.readlines()
+    assert [line[:2] for line in lines[:3]] == ["# "] * 3
+    rows = list(csv.DictReader(lines[3:]))
+    measured = {(row["name"], int(row["lanes"])) for row in rows}
+    for domain in ("BreadcrumbHardMaze", "TopdownMaze", "FirstPersonMaze", "RecurrentParity"):
+        assert {
+            (f"{domain} Env", 1),
+            (f"{domain} VectorEnv", 1024),
+            (f"{domain} in SyncVectorEnv", 16),
+        } <= measured
+    assert all(float(row["steps_per_second"]) > 0 for row in rows)
+    for peer in ("gymnasium_hardmaze", "minigrid", "kheperax"):
+        named = any("peer" in name and peer.removeprefix("gymnasium_") in name for name, _ in measured)
+        assert named or f"left out: {peer}" in said
+        assert named == (importlib.util.find_spec(peer) is not None)
+
+
+def test_evaluation(copy):
+    names = ["breadcrumb-hard-maze", "recurrent-parity"]
+    said = run(copy / "evaluation.py", ["--genomes", "3", "--domains", *names], REPETITIONS=1)
+    rates = re.findall(r"(\S+): ([\d,]+) evaluations/s in a batch of 3, [\d,]+/s one nn.Module", said)
+    assert [domain for domain, _ in rates] == names
+    assert all(int(rate.replace(",", "")) > 0 for _, rate in rates)
+
+
+def test_operators(copy):
+    some = ["--nets", "parity RNN", "--operators", "SM-G-SUM"]
+    commands = [["time", *some], ["memory", *some], ["scaling", "--sizes", "1e3"]]
+    run(copy / "operators.py", *commands, ["population", "--sizes", "2"], ["table"], SECONDS_PER_CASE=0.01)
+    results = json.loads((copy / "operators.json").read_text())
+    for section in ("time", "memory", "scaling cpu", "population cpu"):
+        assert len(results[section]) == 1
+
+
+def test_calibration(copy):
+    said = run(copy / "calibration.py", ["table", "--children", "1"])
+    assert all(name in said for name in ("control", "SM-R", "SM-G-SUM", "SM-G-ABS", "SM-G-SO"))
+
+
+def test_sensitivities(copy):
+    said = run(copy / "sensitivities.py", ["--domains", "topdown-maze"], GENOMES=2, REPETITIONS=1)
+    assert said.count("topdown-maze, SM-G-S") == 2
+
+
+def test_every_benchmark_is_tested_here():
+    scripts = {path.stem for path in FOLDER.glob("*.py") if "__main__" in path.read_text()}
+    assert {f"test_{name}" for name in scripts} <= set(globals())
