@@ -6,7 +6,7 @@ of ours, at full speed:
     envs = gym.make_vec("safemaze/TopdownMaze-v0", num_envs=64, autoreset_mode="SameStep")
     model = PPO("CnnPolicy", VecMonitor(SB3VecEnv(envs)))
 
-Importing this module imports Stable-Baselines3 (`pip install stable-baselines3`); nothing else here does.
+Importing this module imports Stable-Baselines3 (`pip install "gym-safemaze[sb3]"`); nothing else here does.
 """
 
 from collections.abc import Iterable
