@@ -37,7 +37,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 from evolution.networks.feed_forward import hard_maze_network, large_scale_network
 from evolution.networks.parity_rnn import ParityNetwork
 from safe_mutation import FlatNetwork, make
-from safe_mutation.mutation import Mutation
 
 RESULTS = Path(__file__).with_name("operators.json")
 OPERATORS = ("SM-G-SUM", "SM-G-ABS", "SM-G-SO", "SM-R")
@@ -158,7 +157,7 @@ class Case:
         most = max(NETS[net].parents)
         self.parents = flat + 0.05 * rng.standard_normal((most, len(flat)), dtype=np.float32)
         self.experiences = torch.from_numpy(rng.random(NETS[net].experiences, dtype=np.float32))
-        self.op: Mutation = make(operator, self.network, intensity=INTENSITY[operator])
+        self.op: Any = make(operator, self.network, intensity=INTENSITY[operator])
         self.rng = rng
 
     def published(self) -> Any:
@@ -189,7 +188,7 @@ class Case:
             else published_method.abs_sensitivity
         )
         expected = compute(self.module, self.parents[0], self.experiences)
-        found = self.op.sensitivity(self.parents[0], experiences=self.experiences)  # type: ignore[attr-defined]
+        found = self.op.sensitivity(self.parents[0], experiences=self.experiences)
         worst = np.abs(found - expected).max() / expected.max()
         if worst > 1e-3:
             raise AssertionError(f"sensitivities differ by {worst:.1e}")
@@ -281,7 +280,7 @@ def measure_scaling(weights: int, device: str) -> dict[str, float]:
     generator = torch.Generator(device).manual_seed(0)
     result: dict[str, float] = {"weights": network.num_params}
     for operator in ("control", *OPERATORS):
-        op = make(operator, network, intensity=INTENSITY.get(operator, 0.05))
+        op: Any = make(operator, network, intensity=INTENSITY.get(operator, 0.05))
         seconds = []
         with PeakMemory() as peak:
             for _ in range(4 if weights <= 1e7 else 2):
@@ -306,7 +305,7 @@ def measure_population(number: int, device: str) -> dict[str, float]:
     experiences = torch.from_numpy(rng.random((100, 11), dtype=np.float32)).to(device)
     result: dict[str, float] = {"parents": number}
     for operator in OPERATORS:
-        op = make(operator, network, intensity=INTENSITY[operator])
+        op: Any = make(operator, network, intensity=INTENSITY[operator])
         seconds = []
         for seed in range(8):
             start = time.perf_counter() if device == "cuda" else time.process_time()
@@ -362,8 +361,8 @@ def tables(results: dict[str, Any]) -> str:
         lines += ["", "| network | operator | peak memory, published | N = 1 | N parents |", "|---" * 5 + "|"]
     for key, row in (memory or {}).items():
         (_, published), (_, one), (most, many) = row.items()
-        cells = f"{published:.0f} MB | {one:.0f} MB | N = {most}: {many:.0f} MB"
-        lines.append(f"| {key.replace(': ', ' | ')} | {cells} |")
+        sizes = f"{published:.0f} MB | {one:.0f} MB | N = {most}: {many:.0f} MB"
+        lines.append(f"| {key.replace(': ', ' | ')} | {sizes} |")
     for name, title in (("scaling cpu", "weights"), ("scaling cuda", "weights, GPU")):
         rows = results.get(name)
         if rows:

@@ -224,7 +224,9 @@ def test_refused_arguments_say_what_was_expected(env_id, arguments, message):
         gym.make_vec(env_id, num_envs=2, **arguments)
 
 
-VARIANTS = [(env_id, {}) for env_id in IDS] + [(PARITY, {"action_mode": "probabilities"})]
+VARIANTS: list[tuple[str, dict]] = [(env_id, {}) for env_id in IDS] + [
+    (PARITY, {"action_mode": "probabilities"})
+]
 
 
 @pytest.mark.parametrize(("env_id", "arguments"), VARIANTS)

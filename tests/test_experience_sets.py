@@ -1,6 +1,7 @@
 """Experiences of unequal number and length against naive float64 loops over every single one of them."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ PARENTS = 4
 class Recurrent(nn.Module):
     """A layer over a sequence (I, T, 2); outputs after the last step, or after each."""
 
-    def __init__(self, layer: type[nn.RNNBase], every_step: bool, both_ways: bool = False) -> None:
+    def __init__(self, layer: Any, every_step: bool, both_ways: bool = False) -> None:
         super().__init__()
         self.layer = layer(2, 3, batch_first=True, bidirectional=both_ways)
         self.head = nn.Linear(6 if both_ways else 3, 2)
@@ -66,7 +67,7 @@ class Case:
         make_one, sequences = NETWORKS[name]
         torch.manual_seed(1)
         self.network = make_one()
-        self.params = torch.randn(PARENTS, self.network.num_params, dtype=torch.float64) * 0.7
+        self.params = torch.randn(PARENTS, self.network.num_params, dtype=torch.float64) * 0.7  # type: ignore[attr-defined]
         self.direction = torch.randn_like(self.params)
         lengths = [3, 1, 4] if sequences else [None]
         stacks = [torch.randn(5, *([t] if t else []), 2, dtype=torch.float64) for t in lengths]

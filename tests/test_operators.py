@@ -5,6 +5,7 @@ import inspect
 import pickle
 import random
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -454,9 +455,10 @@ def test_operators_say_whether_their_sensitivity_can_be_kept() -> None:
 
 def test_make_knows_the_names_of_the_paper() -> None:
     assert [type(op) for op in ALL] == [GaussianMutation, SMR, SMGAbs, SMGSum, SMGSO, SMGRms]
-    assert make("SM-R", NETWORK, intensity=0.3).divergence == 0.3
-    assert make("SM-G-SUM", NETWORK, intensity=0.3, weight_clip=0.2).weight_clip == 0.2
-    assert make("control", intensity=0.3).sigma == 0.3
+    rescaled: Any = make("SM-R", NETWORK, intensity=0.3)
+    summed: Any = make("SM-G-SUM", NETWORK, intensity=0.3, weight_clip=0.2)
+    control: Any = make("control", intensity=0.3)
+    assert (rescaled.divergence, summed.weight_clip, control.sigma) == (0.3, 0.2, 0.3)
 
 
 LARGE_SCALE = ("large-scale-32", "large-scale-64", "large-scale-101")
@@ -480,11 +482,11 @@ def test_presets_are_table_s1() -> None:
                 with pytest.raises(ValueError, match=f"published intensity in '{domain}'"):
                     make(name, NETWORK, domain=domain)
                 continue
-            op = make(name, NETWORK, domain=domain)
+            op: Any = make(name, NETWORK, domain=domain)
             assert (op.divergence if name == "SM-R" else op.sigma) == value
             if name.startswith("SM-G"):
                 assert op.weight_clip == clips.get(domain)
-    own = make("SM-G-SO", NETWORK, domain="toy", intensity=2.0, weight_clip=None, direction="unit")
+    own: Any = make("SM-G-SO", NETWORK, domain="toy", intensity=2.0, weight_clip=None, direction="unit")
     assert (own.sigma, own.weight_clip, own.direction) == (2.0, None, "unit")
 
 

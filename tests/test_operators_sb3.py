@@ -154,7 +154,7 @@ def test_sensitivities_are_those_of_the_policy(case: tuple[Any, Any, Tensor]) ->
     parents = torch.stack(2 * [network.flatten()])
     measured = SMGSum(network, sigma=0.1).sensitivity(parents, experiences=experiences)
     for row in measured:
-        torch.testing.assert_close(row, total.sqrt(), rtol=1e-4, atol=1e-5 * float(total.amax().sqrt()))
+        torch.testing.assert_close(row, total.sqrt(), rtol=1e-4, atol=1e-5 * float(total.amax().sqrt()))  # type: ignore[attr-defined]
 
 
 def test_recurrent_policies_by_the_library(case: tuple[Any, Any, Tensor]) -> None:

@@ -52,6 +52,7 @@ def architectures(draw: st.DrawFn) -> tuple[nn.Module, tuple[int, ...]]:
         return Sequences(recurrent, nn.Linear(3, outputs), every_step), (draw(st.integers(1, 3)), 2)
     blocks: list[nn.Module] = []
     skips: list[bool] = []
+    shape: tuple[int, ...]
     if family == "pictures":
         channels = draw(st.integers(1, 2))
         blocks = [nn.Sequential(nn.Conv2d(1, channels, 3), activation(), nn.Flatten())]
