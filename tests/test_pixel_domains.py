@@ -4,6 +4,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from evolution.breed import Birth, breed
@@ -167,3 +168,12 @@ def test_large_networks_drive_as_their_modules_do(domain, weights):
         observation, _, _, _, info = env.step(action)
     assert batch.behavior[1, 50] == pytest.approx(info["behavior"], abs=0.05)
     assert np.linalg.norm(batch.behavior[:, 50] - batch.behavior[:, 0], axis=1).min() > 5
+
+
+@pytest.mark.parametrize("domain", [TopdownMaze(), FirstPersonMaze(), LargeScale101()])
+def test_a_champion_has_a_picture(domain, tmp_path):
+    [champion] = breed(domain, GaussianMutation(sigma=0.1), [Birth(None, 1, 0, 0)]).children
+    said = domain.picture(tmp_path / "end.png", champion, seed=1)
+    assert str(tmp_path / "end.png") in said
+    with Image.open(tmp_path / "end.png") as picture:
+        assert np.asarray(picture).std() > 10

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import ClassVar
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 from evolution.domain import Evaluation
 from evolution.domains.breadcrumb_hard_maze import BreadcrumbHardMaze
+from evolution.domains.hard_maze_picture import CHAMPION, draw_maze
+from evolution.individual import Individual
 from evolution.networks.feed_forward import FeedForward, large_scale_network
 
 
@@ -41,6 +45,20 @@ class LargeScale32(BreadcrumbHardMaze):
             np.concatenate([one.experiences for one in one_by_one]),
             np.concatenate([one.behavior for one in one_by_one]),
         )
+
+    def preference(self, solution: Individual, seed: int) -> float:
+        """None: mutants of networks of this size take long to make."""
+        return 0.0
+
+    def picture(self, path: Path, champion: Individual, seed: int) -> str:
+        """Draw the champion's path."""
+        figure, ax = plt.subplots(figsize=(4.7, 4.7), layout="constrained")
+        draw_maze(ax)
+        [positions] = self.evaluate(champion.genome[None]).behavior
+        ax.plot(*positions.T, color=CHAMPION, linewidth=1.5)
+        figure.savefig(path, dpi=110)
+        plt.close(figure)
+        return f"{'solves' if champion.solved else 'does not solve'} the maze  ->  {path}"
 
 
 @dataclass(frozen=True)
