@@ -39,6 +39,8 @@ Forward = Callable[[nn.Module, Any], Any]
 # Convolutions of many genomes become grouped ones, slower than a loop.
 _LOOPED = (nn.modules.conv._ConvNd,)
 
+DRAWN = 2**19  # numbers that cost little to draw, whatever the network does
+
 _MAKING = threading.RLock()
 
 
@@ -265,8 +267,10 @@ class FlatNetwork:
         if self._slow_to_map or (len(params) == 1 and not self._could_be_sequence(params, inputs)):
             return "looped"
         some, few = params[:2], take(inputs, (slice(len(params[:2])), slice(3)))
-        drawn = torch.randn(some.shape, generator=torch.Generator().manual_seed(0), dtype=some.dtype)
-        tried = some, 0.3 * drawn.to(some.device)  # parents may be alike, or saturated
+        tried = [some]
+        if some.numel() <= DRAWN:  # parents may be alike, or saturated
+            drawn = torch.randn(some.shape, generator=torch.Generator().manual_seed(0), dtype=some.dtype)
+            tried.append(0.3 * drawn.to(some.device))
         with torch.no_grad():
             expected = [self._loop(genomes, few) for genomes in tried]
             for batching in ("stacked", "mapped"):
