@@ -255,8 +255,11 @@ def test_masked_weights_stay(kind) -> None:
 @every_kind
 def test_unreachable_divergences_are_reported(kind) -> None:
     op = kind(NETWORK, divergence=5.0)  # two sigmoids diverge by less than 2
-    with pytest.warns(DivergenceNotReached, match="6 of 6 children miss .*: parent 0 reached .* of 5"):
+    with pytest.warns(
+        DivergenceNotReached, match="6 of 6 children miss divergence=5.0: parent 0 reached"
+    ) as caught:
         children = op(PARENTS, experiences=INPUTS, generator=0)
+    assert caught[0].filename == __file__  # the warning names the caller's line
     again, info = op(PARENTS, experiences=INPUTS, generator=0, return_info=True)
     np.testing.assert_array_equal(children, again)
     assert np.isfinite(children).all()

@@ -70,9 +70,10 @@ def test_an_unreachable_target_is_reported(inputs: np.ndarray) -> None:
     parent = network.flatten().numpy()
     op = SMR(network, divergence=5.0)
     with pytest.warns(
-        DivergenceNotReached, match=r"1 of 1 children miss .*: parent 0 reached .* of 5 \(saturated\)"
-    ):
+        DivergenceNotReached, match=r"1 of 1 children miss divergence=5.0: parent 0 reached .* \(saturated\)"
+    ) as caught:
         child = op(parent, experiences=inputs, generator=0)
+    assert caught[0].filename == __file__
     _, info = op(parent, experiences=inputs, generator=0, return_info=True)
     assert info.status == "saturated"
     assert 0 < info.divergence < 2

@@ -459,6 +459,13 @@ def test_make_knows_the_names_of_the_paper() -> None:
     summed: Any = make("SM-G-SUM", NETWORK, intensity=0.3, weight_clip=0.2)
     control: Any = make("control", intensity=0.3)
     assert (rescaled.divergence, summed.weight_clip, control.sigma) == (0.3, 0.2, 0.3)
+    for name in OPERATORS:
+        for domain in (None, "breadcrumb-hard-maze"):
+            op = make(name, NETWORK, domain=domain, divergence=0.03)
+            assert op.divergence == 0.03
+            assert getattr(op, "sigma", None) is None
+    toy: Any = make("SM-G-SO", NETWORK, domain="toy", sigma=0.7)
+    assert toy.sigma == 0.7
 
 
 LARGE_SCALE = ("large-scale-32", "large-scale-64", "large-scale-101")

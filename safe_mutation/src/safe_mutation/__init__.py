@@ -2,7 +2,8 @@
 
 from safe_mutation.flat_network import FlatNetwork
 from safe_mutation.gaussian import GaussianMutation
-from safe_mutation.mutation import DivergenceNotReached, Mutation, MutationInfo
+from safe_mutation.info import DivergenceNotReached, MutationInfo
+from safe_mutation.mutation import Mutation
 from safe_mutation.numpy_network import NumpyNetwork
 from safe_mutation.operators import make
 from safe_mutation.smg import SMG, ReusableSensitivity

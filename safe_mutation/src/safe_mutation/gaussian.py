@@ -9,9 +9,11 @@ from torch import Tensor
 
 from safe_mutation.arguments import doc, documented
 from safe_mutation.calibration import calibrate
+from safe_mutation.info import MutationInfo
 from safe_mutation.intensity import require_one_of
 from safe_mutation.line_search import Step, along, cautious
-from safe_mutation.mutation import Mutation, MutationInfo, Request
+from safe_mutation.mutation import Mutation
+from safe_mutation.request import Request
 
 
 @documented
@@ -47,7 +49,7 @@ class GaussianMutation(Mutation):
         noise = request.noise()
         if self.divergence is not None:
             wanted, first = request.targets(self.divergence), cautious(request.params, noise)
-            result, info = self._search(request, wanted, along(noise), first, detailed)
+            result, info = self._search(request, wanted, along(noise), first)
             return result.children, info
         assert self.sigma is not None
         children = noise.mul_(self.sigma).add_(request.params)

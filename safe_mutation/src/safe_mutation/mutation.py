@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from safe_mutation import line_search
 from safe_mutation.arguments import doc, documented, require_count, require_positive
-from safe_mutation.arrays import read_array
 from safe_mutation.batched_network import planned
 from safe_mutation.drawing import expand_to_parents, subsample
 from safe_mutation.equal_experiences import counted_once
@@ -21,12 +20,14 @@ from safe_mutation.experiences import Experiences
 from safe_mutation.flat_network import FlatNetwork
 from safe_mutation.forgotten_per_parent import refuse_forgotten_per_parent
 from safe_mutation.genomes import Genomes
-from safe_mutation.intensity import Divergence, read_divergence, targets
+from safe_mutation.info import DivergenceNotReached, MutationInfo
+from safe_mutation.intensity import Divergence, read_divergence
 from safe_mutation.line_search import LineSearch, Step
-from safe_mutation.noise import Generator, Streams, read_generator, read_owned, standard_normal
+from safe_mutation.noise import Generator, read_generator, read_owned
 from safe_mutation.plain_mode import plain_mode
 from safe_mutation.plan import Plan
 from safe_mutation.reading import read_experiences
+from safe_mutation.request import Request, read_mask
 from safe_mutation.sensitivity import divergence
 
 
@@ -39,71 +40,6 @@ class Array(Protocol):
 
 Genome = TypeVar("Genome", bound=Array)
 Module = TypeVar("Module", bound=nn.Module)
-
-
-class DivergenceNotReached(RuntimeWarning):
-    """A child's divergence from its parent is not the one asked for."""
-
-
-@dataclass(frozen=True)
-class MutationInfo:
-    """What a mutation did; arrays (N,) for a batch, plain numbers for a single genome.
-
-    Attributes:
-        divergence: Divergence of the children from their parents (equation 1) on the experiences used;
-            None where there were none.
-        zero: SM-G: share of weights with a sensitivity that cannot be told from 0.
-        floored: SM-G: share of weights whose sensitivity was raised to the floor.
-        clipped: SM-G: share of weights whose step was cut at the clip.
-        sensitivity: SM-G: sensitivities as computed, before those rules, (N, P) or (P,).
-        status: Of the search for a divergence: "converged", "saturated" (no step changes the outputs enough),
-            "jump" (the divergence steps over the one asked for) or "exhausted" (out of passes).
-        forward_passes: Forward passes that the longest search took, the parents' own included.
-        unreached: Names of parameters that the outputs do not depend on, a critic's for example: they mutate
-            without being seen. None for networks that are no modules.
-    """
-
-    divergence: Any = None
-    zero: Any = None
-    floored: Any = None
-    clipped: Any = None
-    sensitivity: Any = None
-    status: Any = None
-    forward_passes: int | None = None
-    unreached: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True)
-class Request:
-    """One call of an operator, read and checked: N parents, and their experiences (N, I, ...) if any."""
-
-    genomes: Genomes
-    streams: Streams
-    inputs: Experiences | None
-    mask: Tensor | None
-
-    @property
-    def params(self) -> Tensor:
-        """The parents (N, P)."""
-        return self.genomes.params
-
-    def targets(self, divergence: Divergence) -> np.ndarray:
-        """The divergence of each child (N,)."""
-        return targets(divergence, len(self.params), self.streams)
-
-    def noise(self) -> Tensor:
-        """Standard normal numbers (N, P), zero for weights that do not mutate."""
-        like = torch.empty_like(self.params, dtype=self.genomes.noise_dtype)
-        drawn = standard_normal(self.streams.noise, like).to(self.params)
-        return drawn if self.mask is None else drawn * self.mask
-
-    def per_parent(self, values: Tensor) -> Any:
-        """Numbers (N,) in the caller's kind of array, or the one number of a single genome."""
-        return values[0].item() if self.genomes.single else self.genomes.restore(values)
-
-    def share(self, weights: Tensor) -> Any:
-        """For each parent the share of weights (N, P) that are True."""
-        return self.per_parent(weights.double().mean(1))
 
 
 @documented
@@ -287,6 +223,7 @@ class Mutation:
                 children = torch.where(request.mask, children, request.params)
             restored = request.genomes.restore_dtype(children)
         if not return_info:
+            self._warn_of_missed_divergences(info)
             return restored
         return restored, info if self.plan is None else replace(info, unreached=self.plan.unreached)
 
@@ -355,7 +292,7 @@ class Mutation:
             inputs = read_experiences(experiences, parents, per_parent)
             if self.needs_experiences and not per_parent:
                 refuse_forgotten_per_parent(self.network, parents, inputs)
-        mask = self._read_mask(parents)
+        mask = read_mask(self.mask, parents)
         streams = read_generator(generator, len(parents), peek)
         if inputs is not None:
             if self.needs_experiences:
@@ -366,26 +303,13 @@ class Mutation:
             inputs = expand_to_parents(inputs, len(parents), per_parent)
         return Request(genomes, streams, inputs, mask)
 
-    def _read_mask(self, parents: Tensor) -> Tensor | None:
-        if self.mask is None:
-            return None
-        mask = read_array(self.mask, "a mask").to(parents.device)
-        shape = (parents.shape[1],)
-        if mask.dtype != torch.bool or tuple(mask.shape) != shape:
-            raise ValueError(
-                f"expected a mask of shape {shape} and dtype bool, got {tuple(mask.shape)} {mask.dtype}"
-            )
-        if not mask.any():
-            raise ValueError("expected a mask that lets at least one weight mutate, got none")
-        return mask
-
     def _divergence(self, request: Request, children: Tensor) -> Any:
         if request.inputs is None:
             return None
         return request.per_parent(divergence(self.network, request.params, children, request.inputs))
 
     def _search(
-        self, request: Request, wanted: np.ndarray, step: Step, guesses: np.ndarray, detailed: bool
+        self, request: Request, wanted: np.ndarray, step: Step, guesses: np.ndarray
     ) -> tuple[LineSearch, MutationInfo]:
         """Children whose divergence is the one asked for, each a step along the way that ``step`` gives.
 
@@ -394,7 +318,6 @@ class Mutation:
             wanted: Divergences (N,).
             step: See ``line_search.search``.
             guesses: How far along it to begin (N,).
-            detailed: Whether the caller sees the info; otherwise a missed divergence is a warning.
         """
         result = line_search.search(
             self.network,
@@ -408,21 +331,27 @@ class Mutation:
             max_passes=self.max_passes,
             chunk_size=self.chunk_size,
         )
-        missed = [n for n, status in enumerate(result.status) if status != "converged"]
-        if missed and not detailed:
-            n = missed[0]
-            warnings.warn(
-                f"{len(missed)} of {len(wanted)} children miss the divergence asked for: parent {n} reached "
-                f"{result.divergence[n]:.3g} of {wanted[n]:.3g} ({result.status[n]})",
-                DivergenceNotReached,
-                stacklevel=4,
-            )
         info = MutationInfo(
             divergence=request.per_parent(torch.from_numpy(result.divergence)),
             status=result.status[0] if request.genomes.single else result.status,
             forward_passes=int(result.passes.max()),
         )
         return result, info
+
+    def _warn_of_missed_divergences(self, info: MutationInfo) -> None:
+        if info.status is None:
+            return
+        single = isinstance(info.status, str)
+        statuses, reached = ([info.status], [info.divergence]) if single else (info.status, info.divergence)
+        missed = [n for n, status in enumerate(statuses) if status != "converged"]
+        if missed:
+            n = missed[0]
+            warnings.warn(
+                f"{len(missed)} of {len(statuses)} children miss divergence={self.divergence}: parent {n} "
+                f"reached {float(reached[n]):.3g} ({statuses[n]})",
+                DivergenceNotReached,
+                stacklevel=3,
+            )
 
     @property
     def _why_no_sensitivity(self) -> str:

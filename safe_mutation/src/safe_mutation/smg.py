@@ -16,11 +16,13 @@ from safe_mutation.arrays import read_array
 from safe_mutation.calibration import calibrate
 from safe_mutation.experiences import Experiences
 from safe_mutation.genomes import require_finite
+from safe_mutation.info import MutationInfo
 from safe_mutation.intensity import require_one_of
 from safe_mutation.line_search import Lanes, Step, along, cautious
-from safe_mutation.mutation import Genome, Mutation, MutationInfo, Request
+from safe_mutation.mutation import Genome, Mutation
 from safe_mutation.noise import Generator
 from safe_mutation.plain_mode import plain_mode
+from safe_mutation.request import Request
 
 FLOOR, ZERO = 0.01, 1.0  # of the published code
 AIM = 1 / 3  # of the divergence: a search that begins below it needs fewest passes
@@ -151,7 +153,7 @@ class SMG(Mutation):
             guesses = np.sqrt(AIM * wanted / self._reach) / reach
         # Saturated outputs hardly react: begin at no more than ten times the genome's length.
         guesses = np.where(reach > 0, np.fmin(guesses, 100 * unknown), unknown)
-        result, info = self._search(request, wanted, along(directions, self.weight_clip), guesses, detailed)
+        result, info = self._search(request, wanted, along(directions, self.weight_clip), guesses)
         if not detailed:
             return result.children, info
         steps = directions * torch.from_numpy(result.magnitude).to(directions)[:, None]

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from safe_mutation import sensitivity
 from safe_mutation.arguments import doc, documented, require_count
-from safe_mutation.mutation import Request
 from safe_mutation.noise import RandomSigns
+from safe_mutation.request import Request
 from safe_mutation.smg import SMG, ReusableSensitivity
 
 

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from safe_mutation.arguments import documented, require_positive
+from safe_mutation.info import MutationInfo
 from safe_mutation.intensity import Divergence
 from safe_mutation.line_search import along, cautious
-from safe_mutation.mutation import Mutation, MutationInfo, Request
+from safe_mutation.mutation import Mutation
+from safe_mutation.request import Request
 
 
 @documented
@@ -40,5 +42,5 @@ class SMR(Mutation):
         noise = request.noise()
         unit = noise / torch.linalg.vector_norm(noise, dim=1, keepdim=True)
         wanted, first = request.targets(self.divergence), cautious(request.params, unit)
-        result, info = self._search(request, wanted, along(unit), first, detailed)
+        result, info = self._search(request, wanted, along(unit), first)
         return result.children, info

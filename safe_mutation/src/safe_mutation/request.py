@@ -1,0 +1,68 @@
+"""A call of an operator as it is computed: parents, experiences and random numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from safe_mutation.arrays import read_array
+from safe_mutation.experiences import Experiences
+from safe_mutation.genomes import Genomes
+from safe_mutation.intensity import Divergence, targets
+from safe_mutation.noise import Streams, standard_normal
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call of an operator, read and checked: N parents, and their experiences (N, I, ...) if any."""
+
+    genomes: Genomes
+    streams: Streams
+    inputs: Experiences | None
+    mask: Tensor | None
+
+    @property
+    def params(self) -> Tensor:
+        """The parents (N, P)."""
+        return self.genomes.params
+
+    def targets(self, divergence: Divergence) -> np.ndarray:
+        """The divergence of each child (N,)."""
+        return targets(divergence, len(self.params), self.streams)
+
+    def noise(self) -> Tensor:
+        """Standard normal numbers (N, P), zero for weights that do not mutate."""
+        like = torch.empty_like(self.params, dtype=self.genomes.noise_dtype)
+        drawn = standard_normal(self.streams.noise, like).to(self.params)
+        return drawn if self.mask is None else drawn * self.mask
+
+    def per_parent(self, values: Tensor) -> Any:
+        """Numbers (N,) in the caller's kind of array, or the one number of a single genome."""
+        return values[0].item() if self.genomes.single else self.genomes.restore(values)
+
+    def share(self, weights: Tensor) -> Any:
+        """For each parent the share of weights (N, P) that are True."""
+        return self.per_parent(weights.double().mean(1))
+
+
+def read_mask(mask: Any, parents: Tensor) -> Tensor | None:
+    """Which weights mutate (P,), bool, on the parents' device; None for all.
+
+    Raises:
+        ValueError: If it has another shape or dtype, or lets no weight mutate.
+    """
+    if mask is None:
+        return None
+    values = read_array(mask, "a mask").to(parents.device)
+    shape = (parents.shape[1],)
+    if values.dtype != torch.bool or tuple(values.shape) != shape:
+        raise ValueError(
+            f"expected a mask of shape {shape} and dtype bool, got {tuple(values.shape)} {values.dtype}"
+        )
+    if not values.any():
+        raise ValueError("expected a mask that lets at least one weight mutate, got none")
+    return values
