@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from safe_mutation import FlatNetwork, Mutation, MutationInfo, make
+from safe_mutation.operators import OPERATORS
 
-OPERATORS = ("control", "SM-R", "SM-G-SUM", "SM-G-ABS", "SM-G-SO", "SM-G-RMS")
 SIGMA, DIVERGENCE = 0.1, 0.01
 CHILDREN = 20
 

@@ -34,68 +34,17 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
-from evolution.networks.feed_forward import hard_maze_network, large_scale_network
+from evolution.networks.conv_lstm import topdown_network
+from evolution.networks.feed_forward import FeedForwardModule, hard_maze_network, large_scale_network
 from evolution.networks.parity_rnn import ParityNetwork
 from safe_mutation import FlatNetwork, make
+from safe_mutation.presets import PRESETS
 
 RESULTS = Path(__file__).with_name("operators.json")
 OPERATORS = ("SM-G-SUM", "SM-G-ABS", "SM-G-SO", "SM-R")
-INTENSITY = {"SM-G-SUM": 0.1, "SM-G-ABS": 0.005, "SM-G-SO": 0.01, "SM-R": 0.005}
+INTENSITY = PRESETS["breadcrumb-hard-maze"].intensity
 SECONDS_PER_CASE = 10.0
-
-
-class Residual(nn.Module):
-    """The paper's large-scale networks as a module; without skips its hard-maze network."""
-
-    def __init__(self, widths: list[int], activation: Callable[[Tensor], Tensor], skip_every: int) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
-        self.activation, self.skip_every = activation, skip_every
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (I, 11) to (I, 2)."""
-        *hidden, last = self.layers
-        saved = x
-        for depth, layer in enumerate(hidden):
-            x = self.activation(layer(x))
-            if self.skip_every and depth % self.skip_every == 0:
-                x = saved = x + saved if depth else x
-        return torch.sigmoid(last(x))
-
-
-class Parity(nn.Module):
-    """Two RNN cells of 20 and two outputs after the last bit."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.cell1, self.cell2, self.head = nn.RNNCell(1, 20), nn.RNNCell(20, 20), nn.Linear(20, 2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map bits (I, T, 1) to (I, 2)."""
-        a = b = x.new_zeros(len(x), 20)
-        for bit in x.unbind(1):
-            a = self.cell1(bit, a)
-            b = self.cell2(a, b)
-        return torch.softmax(self.head(b), 1)
-
-
-class ConvLSTM(nn.Module):
-    """The paper's network for the topdown maze, 25,805 weights, over whole episodes of pictures."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        convolutions = [nn.Conv2d(1, 12, 5, stride=2), nn.Conv2d(12, 12, 5, stride=2)]
-        convolutions += [nn.Conv2d(12, 12, 3, padding=1) for _ in range(12)]
-        self.convolutions = nn.ModuleList(convolutions)
-        self.lstm, self.head = nn.LSTM(12, 20, num_layers=2, batch_first=True), nn.Linear(20, 5)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map episodes (I, T, 1, 64, 64) to outputs at each step (I, T, 5)."""
-        features = x.flatten(0, 1)
-        for convolution in self.convolutions:
-            features = torch.selu(convolution(features))
-        states, _ = self.lstm(features.mean((2, 3)).unflatten(0, x.shape[:2]))
-        return torch.sigmoid(self.head(states))
+MAZE, PARITY = hard_maze_network(), ParityNetwork()
 
 
 @dataclass(frozen=True)
@@ -114,32 +63,31 @@ def published_selu(x: Tensor) -> Tensor:
     return scale * torch.relu(x) + scale * alpha * nn.functional.elu(-torch.relu(-x))
 
 
-def residual(depth: int, width: int) -> Callable[[], nn.Module]:
-    """A module of the large-scale study."""
-    return lambda: Residual([11] + (depth + 1) * [width] + [2], torch.tanh, 4)
+def large(depth: int, width: int) -> Net:
+    """A network of the large-scale study."""
+    network = large_scale_network(depth, width)
+    return Net(network.module, lambda _: network, (100, 11), (1, 20, 100))
 
 
 def sequence() -> nn.Module:
     """The hard-maze network as most people would write it."""
     layers: list[nn.Module] = []
-    for a, b in pairwise([11] + 17 * [8]):
+    for a, b in pairwise(MAZE.widths[:-1]):
         layers += [nn.Linear(a, b), nn.SELU()]
-    return nn.Sequential(*layers, nn.Linear(8, 2), nn.Sigmoid())
+    return nn.Sequential(*layers, nn.Linear(MAZE.widths[-2], MAZE.widths[-1]), nn.Sigmoid())
 
 
 NETS = {
-    "maze": Net(
-        lambda: Residual([11] + 17 * [8] + [2], torch.selu, 0), lambda _: hard_maze_network(), (100, 11)
-    ),
+    "maze": Net(MAZE.module, lambda _: MAZE, (100, 11)),
     "maze, SELU as published": Net(
-        lambda: Residual([11] + 17 * [8] + [2], published_selu, 0), lambda _: hard_maze_network(), (100, 11)
+        lambda: FeedForwardModule(MAZE.widths, published_selu, 0), lambda _: MAZE, (100, 11)
     ),
     "maze, nn.Sequential": Net(sequence, FlatNetwork, (100, 11)),
-    "32 x 125": Net(residual(32, 125), lambda _: large_scale_network(32, 125), (100, 11), (1, 20, 100)),
-    "64 x 125": Net(residual(64, 125), lambda _: large_scale_network(64, 125), (100, 11), (1, 20, 100)),
-    "101 x 48": Net(residual(101, 48), lambda _: large_scale_network(101, 48), (100, 11), (1, 20, 100)),
-    "parity RNN": Net(Parity, lambda _: ParityNetwork(), (16, 4, 1)),
-    "conv-LSTM": Net(ConvLSTM, FlatNetwork, (1, 40, 1, 64, 64), (1, 4)),
+    "32 x 125": large(32, 125),
+    "64 x 125": large(64, 125),
+    "101 x 48": large(101, 48),
+    "parity RNN": Net(PARITY.module, lambda _: PARITY, (16, 4, 1)),
+    "conv-LSTM": Net(topdown_network().module, FlatNetwork, (1, 40, 64, 64), (1, 4)),
 }
 
 
