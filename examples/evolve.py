@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from evolution import checkpoint
 from evolution.algorithms import ALGORITHMS
 from evolution.atomic_file import write_json, write_npz
 from evolution.domain import Domain
 from evolution.domains import DOMAINS
 from evolution.experiment import Experiment, advance, resume
+from evolution.folder_lock import locked
 from evolution.history import History
 from evolution.interrupts import deferred_interrupts
 from evolution.lockstep import Lockstep, Replicate
@@ -34,20 +34,19 @@ from safe_mutation.operators import OPERATORS
 
 
 def evolve(
-    lockstep: Lockstep, folder: Path, record: Record, solutions: int, interrupted: Callable[[], bool]
+    lockstep: Lockstep,
+    history: History,
+    saved: Path,
+    record: Record,
+    solutions: int,
+    interrupted: Callable[[], bool],
 ) -> None:
-    """Run to the end, or until so many runs are solved, keeping history and checkpoints in the folder."""
-    saved = folder / "checkpoint.npz"
-    history = History(folder / "history.jsonl", lockstep)
+    """Run to the end, or until so many runs are solved, keeping history and checkpoints."""
     bar = tqdm(initial=lockstep.evaluations, unit=" evaluations", smoothing=0.05, dynamic_ncols=True)
-    with bar, closing(history), closing(advance(lockstep, saved, record, interrupted)) as steps:
-        while lockstep.solved < solutions:
-            evaluations = next(steps, 0)
-            if not evaluations:
-                return
+    with bar, closing(advance(lockstep, saved, record, interrupted, history.state)) as steps:
+        while lockstep.solved < solutions and (evaluations := next(steps, 0)):
             history.log(lockstep)
             show_progress(bar, lockstep, evaluations)
-        checkpoint.save(saved, lockstep.state(), record)
 
 
 def choose_champion(lockstep: Lockstep, seed: int) -> Replicate | None:
@@ -75,12 +74,14 @@ def save_champion(path: Path, replicate: Replicate) -> None:
     arrays = experiences if isinstance(experiences, dict) else {"experiences": experiences}
     write_npz(
         path,
-        **arrays,
-        genome=champion.genome,
-        fitness=np.array(champion.fitness),
-        solved=np.array(champion.solved),
-        run=np.array(replicate.run),
-        evaluations=np.array(replicate.evaluations),
+        {
+            **arrays,
+            "genome": champion.genome,
+            "fitness": np.array(champion.fitness),
+            "solved": np.array(champion.solved),
+            "run": np.array(replicate.run),
+            "evaluations": np.array(replicate.evaluations),
+        },
     )
 
 
@@ -133,12 +134,15 @@ def experiment_of(options: argparse.Namespace) -> Experiment:
 
 def evolve_in(folder: Path, experiment: Experiment, solutions: int) -> None:
     """Evolve, then write champion and picture into the run folder, also after an interrupt."""
-    record, seed = experiment.record(), experiment.seed
-    lockstep = resume(experiment, folder / "checkpoint.npz")
+    record, seed, saved = experiment.record(), experiment.seed, folder / "checkpoint.npz"
+    lockstep, before = resume(experiment, saved)
     write_json(folder / "record.json", record, indent=2)
     try:
-        with deferred_interrupts() as interrupted:
-            evolve(lockstep, folder, record, solutions, interrupted)
+        with (
+            closing(History(folder / "history.jsonl", lockstep, before)) as history,
+            deferred_interrupts() as interrupted,
+        ):
+            evolve(lockstep, history, saved, record, solutions, interrupted)
     finally:
         chosen = choose_champion(lockstep, seed)
         if chosen is not None:
@@ -159,7 +163,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     torch.set_num_threads(1)  # the batches are small: a second thread costs more than it brings
     try:
-        evolve_in(options.output, experiment_of(options), options.solutions)
+        wanted = experiment_of(options)
+        with locked(options.output):
+            evolve_in(options.output, wanted, options.solutions)
     except (ValueError, OSError) as error:
         print(f"evolve.py: error: {error}", file=sys.stderr)
         return 2

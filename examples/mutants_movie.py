@@ -16,12 +16,11 @@ import matplotlib
 
 matplotlib.use("Agg")  # no display needed
 import matplotlib.pyplot as plt
-import numpy as np
 import torch
 from matplotlib.animation import PillowWriter
 from matplotlib.collections import LineCollection
 
-from evolution.checkpoint import UNREADABLE
+from evolution.atomic_file import read_npz
 from evolution.domain import Evaluation
 from evolution.domains.breadcrumb_hard_maze import BreadcrumbHardMaze
 from evolution.domains.hard_maze_picture import CHILDREN, FAILS, SOLVES, draw_maze, draw_paths, mutants
@@ -42,11 +41,11 @@ def load_champion(path: Path) -> Individual:
         ValueError: If the file is none, or of another domain.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            champion = Individual(
-                file["genome"], float(file["fitness"]), bool(file["solved"]), file["experiences"]
-            )
-    except UNREADABLE as error:
+        arrays, _ = read_npz(path)
+        champion = Individual(
+            arrays["genome"], float(arrays["fitness"]), bool(arrays["solved"]), arrays["experiences"]
+        )
+    except (ValueError, KeyError) as error:
         raise ValueError(f"expected a champion.npz of evolve.py, got {path} ({error})") from None
     expected = (DOMAIN.network.num_params,)
     if champion.genome.shape != expected:

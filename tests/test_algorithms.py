@@ -104,7 +104,7 @@ def test_a_state_continues_as_if_nothing_had_happened(make):
     whole, cut, resumed = make(seed=3, run=1), make(seed=3, run=1), make(seed=3, run=1)
     expected = steps(whole, 60)
     steps(cut, 25)
-    resumed.load({name: array.copy() for name, array in cut.state().items()})
+    resumed.load({name: np.array(array) for name, array in cut.state().items()})
     assert steps(resumed, 35, start=25) == expected[25:]
     assert len(expected[0]) == len(whole.population)
 

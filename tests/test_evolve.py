@@ -301,7 +301,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_used(tmp_path, capsys)
     content = bytearray(saved.read_bytes())
     content[len(content) // 2] ^= 1  # a single flipped bit
     saved.write_bytes(content)
-    again = resume(small_one, saved)
+    again, _ = resume(small_one, saved)
     assert [replicate.evaluations for replicate in again.replicates] == kept[0] != kept[1]
     assert f"damaged checkpoint {saved}" in capsys.readouterr().err
 
@@ -312,7 +312,7 @@ def test_a_checkpoint_of_another_machine_goes_on_with_a_word(tmp_path, capsys, m
     next(lockstep.run())
     checkpoint.save(tmp_path / "checkpoint.npz", lockstep.state(), small_one.record())
     monkeypatch.setattr("evolution.experiment.machine", lambda: "an abacus")
-    assert resume(small_one, tmp_path / "checkpoint.npz").evaluations == 250
+    assert resume(small_one, tmp_path / "checkpoint.npz")[0].evaluations == 250
     assert "goes on on an abacus" in capsys.readouterr().err
 
 

@@ -1,8 +1,8 @@
-"""Checkpoints of a search: one file, written whole or not at all, checked when it is read.
+"""Checkpoints of a search: written beside the search, whole or not at all, and checked when they are read.
 
-A checkpoint is a plain ``.npz`` (every array carries a checksum, nothing is pickled) of a state and
-the record of the experiment it belongs to. The last two are kept: should the newest be damaged, the
-one before it takes over and the search computes the few steps in between again, with the same result.
+A checkpoint is an ``.npz`` with a checksum over its whole content (see ``atomic_file``): a state and the
+record of the experiment it belongs to. The last two are kept: should the newest be damaged, the one before
+it takes over and the search computes the few steps in between again, with the same result.
 """
 
 from __future__ import annotations
@@ -10,26 +10,27 @@ from __future__ import annotations
 import json
 import os
 import sys
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
-from evolution.atomic_file import write_npz
-from evolution.individual import State
+from evolution.atomic_file import Arrays, read_npz, write_npz
 from evolution.record import MACHINE, Record, refuse_other
 
-UNREADABLE = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zipfile.LargeZipFile)
+Search = TypeVar("Search")
 
 
-def save(path: Path, state: Mapping[str, np.ndarray], record: Record) -> None:
+class OtherVersion(ValueError):
+    """A checkpoint that an earlier version wrote."""
+
+
+def save(path: Path, state: Arrays, record: Record) -> None:
     """Write a state, keeping the checkpoint before as ``<name>.previous.npz``."""
     encoded = np.frombuffer(json.dumps(record).encode(), dtype=np.uint8)
-    write_npz(draft := path.with_suffix(".new.npz"), record=encoded, **state)
-    if path.exists():
-        os.replace(path, previous(path))
-    os.replace(draft, path)
+    write_npz(path, {"record": encoded, **state}, keep=previous(path))
 
 
 def previous(path: Path) -> Path:
@@ -37,36 +38,102 @@ def previous(path: Path) -> Path:
     return path.with_suffix(".previous.npz")
 
 
-def restore(path: Path, record: Record) -> State | None:
-    """The last saved state of an experiment; None when there is none.
+def report(error: OSError) -> None:
+    """Say on standard error that there is no checkpoint this time."""
+    print(f"no checkpoint: {error}; the search goes on, with the last good one", file=sys.stderr)
 
-    A damaged file is named on standard error and the one before it is used. A machine that computes with
-    other instructions than the one that saved is named, too: what follows will differ by rounding.
+
+class Saver:
+    """Writes checkpoints in a thread of its own while the search goes on.
+
+    What cannot be written is reported on standard error, and the last good checkpoint stays.
+
+    Args:
+        path: The file.
+        record: Of the experiment.
+    """
+
+    def __init__(self, path: Path, record: Record) -> None:
+        self.path = path
+        self.record = record
+        self._thread = ThreadPoolExecutor(1)
+        self._last: Future[None] | None = None
+
+    def save(self, state: Arrays) -> None:
+        """Write a state whose arrays nobody changes; waits only for the checkpoint before."""
+        self.wait()
+        self._last = self._thread.submit(save, self.path, state, self.record)
+
+    def wait(self) -> None:
+        """Wait until the last checkpoint is written."""
+        last, self._last = self._last, None
+        error = None if last is None else last.exception()
+        if isinstance(error, OSError):
+            report(error)
+        elif error is not None:
+            raise error
+
+    def close(self) -> None:
+        """Wait until the last checkpoint is written, and end the thread."""
+        try:
+            self.wait()
+        finally:
+            self._thread.shutdown()
+
+
+def restore(path: Path, record: Record, load: Callable[[Mapping[str, np.ndarray]], Search]) -> Search | None:
+    """What an experiment's last good checkpoint holds; None when there is no checkpoint.
+
+    A damaged file is named on standard error, moved aside, and the one before it is used. A machine that
+    computes with other instructions than the one that saved is named, too: what follows will differ by
+    rounding.
+
+    Args:
+        path: The newest checkpoint.
+        record: Of the experiment.
+        load: Makes of a state what is to go on.
 
     Raises:
-        ValueError: If the checkpoint belongs to another experiment; the message names the difference.
+        ValueError: If the checkpoint belongs to another experiment, the message names the difference; or if
+            there are only damaged ones.
     """
+    damaged: list[str] = []
     for candidate in (path, previous(path)):
         if not candidate.exists():
             continue
         try:
-            with np.load(candidate, allow_pickle=False) as file:
-                state = {name: file[name] for name in file.files}
-            found = json.loads(state.pop("record").tobytes()) if "record" in state else None
-        except UNREADABLE as error:
-            print(f"damaged checkpoint {candidate} ({error}); trying the one before", file=sys.stderr)
+            found, state = _read(candidate)
+        except OtherVersion:
+            raise
+        except Exception as error:
+            damaged.append(f"{candidate} ({error})")
             continue
-        if found is None:
-            raise ValueError(
-                f"{candidate} was written by an earlier version, whose children of the same seed are others: "
-                "use another folder"
-            )
         refuse_other(candidate, found, record)
+        try:
+            search = load(state)
+        except Exception as error:  # a state that is not one of this experiment's, whatever its checksum says
+            damaged.append(f"{candidate} ({type(error).__name__}: {error})")
+            continue
+        if damaged:
+            print(f"damaged checkpoint {damaged[0]}: going on from {candidate}", file=sys.stderr)
+            os.replace(path, path.with_suffix(".damaged.npz"))
         if found.get(MACHINE) != record.get(MACHINE):
             print(
                 f"{candidate} was computed on {found.get(MACHINE)}, and goes on on {record.get(MACHINE)}: "
                 "from here on its numbers may differ by rounding",
                 file=sys.stderr,
             )
-        return state
+        return search
+    if damaged:
+        raise ValueError(f"damaged checkpoint {' and '.join(damaged)}: remove it to begin anew")
     return None
+
+
+def _read(path: Path) -> tuple[Record, dict[str, np.ndarray]]:
+    state, signed = read_npz(path)
+    if not signed:
+        raise OtherVersion(
+            f"{path} was written by an earlier version, whose children of the same seed are others: "
+            "use another folder"
+        )
+    return json.loads(state.pop("record").tobytes()), state

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from evolution import checkpoint
 from evolution.algorithm import Algorithm
 from evolution.breed import Operator
 from evolution.domain import Domain
+from evolution.individual import State, part
 from evolution.lockstep import Lockstep, Replicate
 from evolution.record import MACHINE, Record, describe, machine, versions
 
@@ -30,6 +34,10 @@ class Experiment:
         runs: Replicates.
         max_evaluations: Budget of each, the founders included.
         stop_when_solved: Whether a replicate ends with its first solution.
+        group: Replicates that are bred and evaluated in one batch; by default all of them. The sums of a
+            batch are rounded in float32, so that its size is a part of what an experiment is.
+        lag: Children of a replicate that may be in the making at once: child i is bred when child i - lag
+            has taken its place. 1 is the paper's algorithm.
     """
 
     domain: Domain
@@ -39,6 +47,8 @@ class Experiment:
     runs: int
     max_evaluations: int
     stop_when_solved: bool = True
+    group: int | None = None
+    lag: int = 1
 
     def __post_init__(self) -> None:
         founders = len(self._algorithm(run=0).ask())
@@ -67,6 +77,8 @@ class Experiment:
             "runs": self.runs,
             "max_evaluations": self.max_evaluations,
             "stop_when_solved": self.stop_when_solved,
+            "group": self.group or self.runs,
+            "lag": self.lag,
             "versions": versions(),
             MACHINE: machine(),
         }
@@ -75,32 +87,63 @@ class Experiment:
         return dataclasses.replace(self.algorithm, seed=self.seed, run=run)  # type: ignore[type-var]
 
 
-def resume(experiment: Experiment, saved: Path) -> Lockstep:
+def resume(experiment: Experiment, saved: Path) -> tuple[Lockstep, State]:
     """The replicates as their last checkpoint has them, or before their first evaluation.
+
+    Returns:
+        The replicates, and the state of the history beside them; empty before the first checkpoint.
 
     Raises:
         ValueError: If the checkpoint belongs to another experiment; the message names the difference.
     """
-    lockstep = experiment.lockstep()
-    if (state := checkpoint.restore(saved, experiment.record())) is not None:
+
+    def load(state: Mapping[str, np.ndarray]) -> tuple[Lockstep, State]:
+        lockstep = experiment.lockstep()
         lockstep.load(state)
-    return lockstep
+        return lockstep, part("history", state)
+
+    return checkpoint.restore(saved, experiment.record(), load) or (experiment.lockstep(), {})
 
 
 def advance(
-    lockstep: Lockstep, saved: Path, record: Record, interrupted: Callable[[], bool] = lambda: False
+    lockstep: Lockstep,
+    saved: Path,
+    record: Record,
+    interrupted: Callable[[], bool] = lambda: False,
+    history: Callable[[], State] = dict,
 ) -> Generator[int]:
     """Run to the end, saving checkpoints; yields the number of evaluations of each step.
+
+    However it ends, also by ``close``, the last thing it does is to write a checkpoint.
+
+    Args:
+        lockstep: What to run.
+        saved: The checkpoint.
+        record: Of the experiment.
+        interrupted: Whether to stop.
+        history: The state of what is kept beside the replicates.
 
     Raises:
         KeyboardInterrupt: When ``interrupted`` says so, between two steps and after a last checkpoint.
     """
+
+    def save() -> None:
+        try:
+            beside = {f"history.{name}": array for name, array in history().items()}
+        except OSError as error:
+            checkpoint.report(error)
+        else:
+            saver.save(lockstep.state() | beside)
+
     last_save = time.monotonic()
-    for evaluations in lockstep.run():
-        yield evaluations
-        if interrupted() or time.monotonic() - last_save > CHECKPOINT_INTERVAL:
-            checkpoint.save(saved, lockstep.state(), record)
-            last_save = time.monotonic()
-        if interrupted():
-            raise KeyboardInterrupt
-    checkpoint.save(saved, lockstep.state(), record)
+    with closing(checkpoint.Saver(saved, record)) as saver:
+        try:
+            for evaluations in lockstep.run():
+                yield evaluations
+                if interrupted():
+                    raise KeyboardInterrupt
+                if time.monotonic() - last_save > CHECKPOINT_INTERVAL:
+                    save()
+                    last_save = time.monotonic()
+        finally:
+            save()

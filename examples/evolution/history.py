@@ -2,39 +2,61 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from evolution.atomic_file import write_atomically
+import numpy as np
+
+from evolution.individual import State
 from evolution.lockstep import Lockstep, Replicate
 
 INTERVAL = 250  # evaluations between two lines of a run
+Listener = Callable[[dict[str, Any]], None]
+"""Called with each line of the history, as a dict, when it is written."""
 
 
 class History:
     """The lines of a search: for each run one every so many evaluations and one when it is solved.
 
+    A checkpoint has the length and the SHA-256 of what was written before it. A search that goes on checks
+    the file against them, and removes what was written later: it will be written again.
+
     Args:
-        path: The file. What a search that goes on has written there after its last checkpoint is removed:
-            it will be written again.
+        path: The file.
         lockstep: The search.
+        state: The part of a checkpoint that ``state`` gave; None for a search that begins.
+        listeners: Who else is told.
+
+    Raises:
+        ValueError: If the file is not the one that the checkpoint knows; the message names it.
     """
 
-    def __init__(self, path: Path, lockstep: Lockstep) -> None:
+    def __init__(
+        self,
+        path: Path,
+        lockstep: Lockstep,
+        state: Mapping[str, np.ndarray] | None = None,
+        listeners: tuple[Listener, ...] = (),
+    ) -> None:
+        self.path = path
+        self.listeners = listeners
         self._logged = {replicate.run: replicate.evaluations for replicate in lockstep.replicates}
-        kept = self._committed_lines(path) if path.exists() else []
-        write_atomically(path, "".join(kept).encode())
-        self._file = open(path, "a", buffering=1)  # noqa: SIM115  (closed by close)
-
-    def _committed_lines(self, path: Path) -> list[str]:
-        lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("}\n")]
-        entries = [json.loads(line) for line in lines]
-        return [
-            line
-            for line, entry in zip(lines, entries, strict=True)
-            if entry["evaluations"] <= self._logged[entry["run"]]
-        ]
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        self._length = int(state["length"]) if state else 0
+        self._digest = hashlib.sha256(os.pread(self._file, self._length, 0))
+        if state and self._digest.digest() != state["sha256"].tobytes():
+            os.close(self._file)
+            raise ValueError(
+                f"{path} is damaged: its first {self._length} bytes are not those that the checkpoint knows; "
+                "use another folder"
+            )
+        os.ftruncate(self._file, self._length)
+        self._waiting = b""  # lines that a full disk did not take
 
     def log(self, lockstep: Lockstep) -> None:
         """Write the lines that are due."""
@@ -42,11 +64,40 @@ class History:
             last, now = self._logged[replicate.run], replicate.evaluations
             if (replicate.solved_at == now and last != now) or now // INTERVAL > last // INTERVAL:
                 self._logged[replicate.run] = now
-                self._file.write(json.dumps(entry(replicate)) + "\n")
+                line = entry(replicate)
+                self._waiting += (json.dumps(line) + "\n").encode()
+                for listener in self.listeners:
+                    listener(line)
+        if self._waiting:
+            self._write()
+
+    def state(self) -> State:
+        """What a checkpoint has to know of the file.
+
+        Raises:
+            OSError: If there are lines that the disk does not take.
+        """
+        if self._waiting:
+            self._write(report=False)
+        os.fsync(self._file)
+        digest = np.frombuffer(self._digest.digest(), dtype=np.uint8)
+        return {"length": np.array(self._length), "sha256": digest}
 
     def close(self) -> None:
-        """Flush and close the file."""
-        self._file.close()
+        """Close the file."""
+        os.close(self._file)
+
+    def _write(self, report: bool = True) -> None:
+        try:
+            while self._waiting:
+                written = os.pwrite(self._file, self._waiting, self._length)
+                self._digest.update(self._waiting[:written])
+                self._length += written
+                self._waiting = self._waiting[written:]
+        except OSError as error:
+            if not report:
+                raise OSError(error.errno, error.strerror, str(self.path)) from error
+            print(f"{self.path}: {error.strerror}; its lines wait in memory", file=sys.stderr)
 
 
 def entry(replicate: Replicate) -> dict[str, Any]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-State = dict[str, np.ndarray]  # named arrays, as a checkpoint stores them
+from evolution.atomic_file import Joined
+
+State = dict[str, Any]  # arrays by name, or what stands for one (``Joined``), as a checkpoint stores them
 Experiences = np.ndarray | dict[str, np.ndarray]
 
 
@@ -39,7 +42,7 @@ class Individual:
 
 
 def pack(name: str, individuals: Sequence[Individual]) -> State:
-    """Individuals as arrays whose names start with ``name``."""
+    """Individuals as arrays whose names start with ``name``; nothing is copied yet."""
     return {
         f"{name}.fitness": np.array([individual.fitness for individual in individuals], dtype=np.float64),
         f"{name}.solved": np.array([individual.solved for individual in individuals], dtype=bool),
@@ -55,6 +58,7 @@ def unpack(name: str, state: Mapping[str, np.ndarray]) -> list[Individual]:
 
     Raises:
         KeyError: If there are none of that name.
+        ValueError: If the arrays do not fit together.
     """
     columns = [
         state[f"{name}.fitness"].tolist(),
@@ -86,6 +90,12 @@ def _unpack_experiences(name: str, state: Mapping[str, np.ndarray]) -> list[Expe
     return [dict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
+def part(name: str, state: Mapping[str, np.ndarray]) -> State:
+    """The part of a state whose names start with ``name.``, without it."""
+    start = f"{name}."
+    return {key.removeprefix(start): array for key, array in state.items() if key.startswith(start)}
+
+
 def _pack_ragged(name: str, arrays: Sequence[np.ndarray | None]) -> State:
     """Arrays of one dtype and any shapes: all their numbers in a row, and the shapes; -1 stands for None."""
     present = [array for array in arrays if array is not None]
@@ -95,18 +105,19 @@ def _pack_ragged(name: str, arrays: Sequence[np.ndarray | None]) -> State:
         if array is not None:
             row[0] = array.ndim
             row[1 : 1 + array.ndim] = array.shape
-    values = np.concatenate([array.ravel() for array in present]) if present else np.zeros(0, np.float32)
-    return {f"{name}.shapes": shapes, f"{name}.values": values}
+    return {f"{name}.shapes": shapes, f"{name}.values": Joined(present)}
 
 
 def _unpack_ragged(name: str, state: Mapping[str, np.ndarray]) -> list[Any]:
-    values, start = state[f"{name}.values"], 0
+    values, start = np.asarray(state[f"{name}.values"]), 0
     arrays: list[np.ndarray | None] = []
     for dimensions, *shape in state[f"{name}.shapes"].tolist():
         if dimensions < 0:
             arrays.append(None)
             continue
-        size = int(np.prod(shape[:dimensions], dtype=np.int64))
+        size = math.prod(shape[:dimensions])
         arrays.append(values[start : start + size].reshape(shape[:dimensions]).copy())
         start += size
+    if start != len(values):
+        raise ValueError(f"expected {start} numbers in {name}.values, got {len(values)}")
     return arrays

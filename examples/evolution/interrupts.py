@@ -1,21 +1,34 @@
-"""Ctrl-C for command lines whose work has to end between two steps."""
+"""Ctrl-C, and the SIGTERM of schedulers, for command lines whose work has to end between two steps."""
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
 def deferred_interrupts() -> Iterator[Callable[[], bool]]:
-    """Note Ctrl-C instead of raising it; gives a function that says whether there was one.
+    """Note the first signal instead of raising it; gives a function that says whether there was one.
 
-    For the main thread of a process only, as Python has it for all signals.
+    A second one ends the process at once, as kill does: files and checkpoints stay whole. For the main
+    thread of a process only, as Python has it for all signals.
     """
     received: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: received.append(number))
+
+    def note(number: int, frame: Any) -> None:
+        received.append(number)
+        if len(received) > 1:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+    before = {number: signal.signal(number, note) for number in SIGNALS}
     try:
         yield lambda: bool(received)
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -15,7 +15,7 @@ import numpy as np
 from evolution.algorithm import Algorithm
 from evolution.breed import Birth, Operator, breed
 from evolution.domain import Domain
-from evolution.individual import Individual, State, pack, unpack
+from evolution.individual import Individual, State, pack, part, unpack
 
 
 @dataclass
@@ -80,7 +80,7 @@ class Replicate:
         self.solved_at = int(state["solved_at"]) or None
         self.champion = next(iter(unpack("champion", state)), None)
         if self.active:
-            self.algorithm.load(_of("algorithm", state))
+            self.algorithm.load(part("algorithm", state))
 
 
 class Lockstep:
@@ -125,9 +125,19 @@ class Lockstep:
         }
 
     def load(self, state: Mapping[str, np.ndarray]) -> None:
-        """Continue from a state."""
+        """Continue from a state.
+
+        Raises:
+            ValueError: If its genomes are not those of the domain's network.
+        """
         for replicate in self.replicates:
-            replicate.load(_of(str(replicate.run), state))
+            replicate.load(part(str(replicate.run), state))
+            for individual in replicate.algorithm.population:
+                if individual.genome.shape != (self.domain.network.num_params,):
+                    raise ValueError(
+                        f"expected genomes of shape ({self.domain.network.num_params},), "
+                        f"got {individual.genome.shape}"
+                    )
 
     def _breed(self, asked: list[tuple[Replicate, list[Birth]]]) -> int:
         births = [birth for _, some in asked for birth in some]
@@ -139,9 +149,3 @@ class Lockstep:
         for replicate, some in asked:
             replicate.tell([next(children) for _ in some])
         return len(births)
-
-
-def _of(name: str, state: Mapping[str, np.ndarray]) -> State:
-    """The part of a state whose names start with ``name.``, without it."""
-    start = f"{name}."
-    return {key.removeprefix(start): array for key, array in state.items() if key.startswith(start)}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import platform
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
@@ -22,6 +21,7 @@ from llvmlite import binding
 
 import gym_safemaze
 import safe_mutation
+from evolution.atomic_file import read_json
 
 Record = dict[str, Any]
 
@@ -94,15 +94,12 @@ def is_finished(result: Path, record: Record) -> bool:
     """Whether the result file of an experiment is there.
 
     Raises:
-        ValueError: If the file belongs to another experiment, or was written before results had a record.
+        ValueError: If the file is damaged, belongs to another experiment, or was written before results had a
+            record.
     """
     if not result.exists():
         return False
-    try:
-        content = json.loads(result.read_text())
-    except ValueError as error:
-        raise ValueError(f"expected the result of an experiment in {result}, got no JSON ({error})") from None
-    if "record" not in content:
+    if "record" not in (content := read_json(result)):
         raise ValueError(
             f"{result} was written by an earlier version, whose children of the same seed are others: draw "
             "and test it with 'python examples/reproduce.py claims', or compute anew with --results FOLDER"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +10,13 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from evolution.atomic_file import write_json, write_npz
+from evolution.atomic_file import read_json, read_npz, remove_drafts, write_json, write_npz
 from evolution.experiment import Experiment, advance, resume
+from evolution.folder_lock import locked
 from evolution.individual import Individual, pack, unpack
 from evolution.interrupts import deferred_interrupts
 from evolution.lockstep import Lockstep
-from evolution.record import is_finished
+from evolution.record import Record, is_finished
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,14 @@ class Search:
         if is_finished(self.result, record):
             return
         torch.set_num_threads(1)  # the batches are small: a second thread costs more than it brings
-        self.work.mkdir(parents=True, exist_ok=True)
+        with locked(self.work):
+            self._search(record)
+
+    def _search(self, record: Record) -> None:
+        for written in self._files:
+            remove_drafts(written)
         saved = self.work / "checkpoint.npz"
-        lockstep = resume(self.experiment, saved)
+        lockstep, _ = resume(self.experiment, saved)
         bar = tqdm(
             desc=f"{self.result.stem:8}",
             initial=lockstep.evaluations,
@@ -65,11 +70,15 @@ class Search:
         self._write(lockstep)
         shutil.rmtree(self.work)
 
+    @property
+    def _files(self) -> tuple[Path, Path]:
+        return self.result, self.result.with_suffix(".npz")
+
     def _write(self, lockstep: Lockstep) -> None:
         """Write the champions' genomes and, last, the JSON file that marks the result as there."""
         champions = {r.run: r.champion for r in lockstep.replicates if r.champion is not None}
         self.result.parent.mkdir(parents=True, exist_ok=True)
-        write_npz(self.result.with_suffix(".npz"), **pack("champion", list(champions.values())))
+        write_npz(self._files[1], pack("champion", list(champions.values())))
         runs = [
             {
                 "run": replicate.run,
@@ -84,11 +93,15 @@ class Search:
 
 
 def read_champions(path: Path) -> list[Individual]:
-    """The champions beside a result file, also as earlier versions wrote them."""
-    with np.load(path, allow_pickle=False) as file:
-        if "genome" not in file:
-            return unpack("champion", file)
-        columns = [file[name] for name in ("genome", "fitness", "solved", "experiences")]
+    """The champions beside a result file, also as earlier versions wrote them.
+
+    Raises:
+        ValueError: If the file is damaged; the message names it.
+    """
+    arrays, _ = read_npz(path)
+    if "genome" not in arrays:
+        return unpack("champion", arrays)
+    columns = [arrays[name] for name in ("genome", "fitness", "solved", "experiences")]
     return [
         Individual(genome, float(fitness), bool(solved), experiences)
         for genome, fitness, solved, experiences in zip(*columns, strict=True)
@@ -96,9 +109,12 @@ def read_champions(path: Path) -> list[Individual]:
 
 
 def solved_at(result: Path) -> np.ndarray:
-    """Evaluations (R,) after which each run of a result file was solved; inf for those that never were."""
-    runs = json.loads(result.read_text())["runs"]
-    return np.array([run["solved_at"] or np.inf for run in runs])
+    """Evaluations (R,) after which each run of a result file was solved; inf for those that never were.
+
+    Raises:
+        ValueError: If the file is damaged; the message names it.
+    """
+    return np.array([run["solved_at"] or np.inf for run in read_json(result)["runs"]])
 
 
 def show_progress(bar: tqdm, lockstep: Lockstep, evaluations: int) -> None:

@@ -7,7 +7,6 @@ an operator against the control over all solutions. The paper has no such table.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 from scipy.stats import wilcoxon
 from tqdm import tqdm
 
-from evolution.atomic_file import write_json
+from evolution.atomic_file import read_json, write_json
 from evolution.domains.breadcrumb_hard_maze import BreadcrumbHardMaze
 from evolution.domains.hard_maze_picture import CHILDREN, CONTROL_SIGMA, children, same_length
 from evolution.individual import Individual
@@ -110,7 +109,7 @@ class MazeMutants(Figure):
     def tables(self, results: Path) -> dict[str, str]:
         """Mean shares and p-values."""
         data = self._data(results)
-        return {self.name: table(json.loads(data.read_text())["shares"])} if data.exists() else {}
+        return {self.name: table(read_json(data)["shares"])} if data.exists() else {}
 
     def _data(self, results: Path) -> Path:
         return results / self.name / "shares.json"

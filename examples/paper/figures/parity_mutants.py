@@ -6,7 +6,6 @@ performance is the number of bit strings out of sixteen that a mutant still clas
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import numpy as np
 from scipy.stats import mannwhitneyu
 from tqdm import tqdm
 
-from evolution.atomic_file import write_json
+from evolution.atomic_file import read_json, write_json
 from evolution.domains.recurrent_parity import STRINGS, RecurrentParity, probabilities_of_parity
 from evolution.individual import Individual
 from evolution.randomness import Purpose, stream
@@ -118,13 +117,13 @@ class ParityMutants(Figure):
     def draw(self, results: Path) -> None:
         """Draw both panels."""
         if self._data(results).exists():
-            draw(json.loads(self._data(results).read_text()), results / self.name / self.name)
+            draw(read_json(self._data(results)), results / self.name / self.name)
 
     def claims(self, results: Path) -> list[Claim]:
         """SM-G mutations keep more performance than the control."""
         if not self._data(results).exists():
             return []
-        return claims(json.loads(self._data(results).read_text())["correct"])
+        return claims(read_json(self._data(results))["correct"])
 
     def _data(self, results: Path) -> Path:
         return results / self.name / "robustness.json"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from tqdm import tqdm
 
-from evolution.atomic_file import write_json
+from evolution.atomic_file import read_json, write_json
 from evolution.domains.toy import TASKS, Toy
 from evolution.experiment import Experiment
 from evolution.record import MACHINE, is_finished, machine, versions
@@ -115,7 +114,7 @@ class ToyErrors(Figure):
 
 def load(result: Path) -> Errors:
     """The errors of a result file as arrays."""
-    errors = json.loads(result.read_text())["errors"]
+    errors = read_json(result)["errors"]
     return {
         task: {method: np.array(runs) for method, runs in methods.items()} for task, methods in errors.items()
     }
