@@ -20,15 +20,19 @@ from tqdm import tqdm
 
 from evolution.algorithms import ALGORITHMS
 from evolution.atomic_file import write_json, write_npz
+from evolution.crew import TaskFailed
 from evolution.domain import Domain
 from evolution.domains import DOMAINS
+from evolution.executors import add_executor_arguments, check_executor_arguments, hired
 from evolution.experiment import Experiment, advance, resume
 from evolution.folder_lock import locked
-from evolution.history import History
+from evolution.history import History, Listener
 from evolution.interrupts import deferred_interrupts
-from evolution.lockstep import Lockstep, Replicate
+from evolution.lockstep import Lockstep
 from evolution.record import Record
+from evolution.replicate import Replicate
 from evolution.result import show_progress
+from evolution.workers import Breeder, Here
 from paper.table_s2 import experiment, settings
 from safe_mutation.operators import OPERATORS
 
@@ -40,10 +44,11 @@ def evolve(
     record: Record,
     solutions: int,
     interrupted: Callable[[], bool],
+    breeder: Breeder,
 ) -> None:
     """Run to the end, or until so many runs are solved, keeping history and checkpoints."""
     bar = tqdm(initial=lockstep.evaluations, unit=" evaluations", smoothing=0.05, dynamic_ncols=True)
-    with bar, closing(advance(lockstep, saved, record, interrupted, history.state)) as steps:
+    with bar, closing(advance(lockstep, saved, record, interrupted, history.state, breeder)) as steps:
         while lockstep.solved < solutions and (evaluations := next(steps, 0)):
             history.log(lockstep)
             show_progress(bar, lockstep, evaluations)
@@ -99,8 +104,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     strength.add_argument("--divergence", type=float, help="of a child from its parent, in place of sigma")
     parser.add_argument("--max-evaluations", type=int, help="of each run (default: table S2)")
     parser.add_argument("--solutions", type=int, metavar="N", help="stop when N runs have solved the task")
+    add_executor_arguments(parser)
     parser.add_argument("--output", type=Path, help="run folder (default: runs/DOMAIN/OPERATOR/seed-SEED)")
     options = parser.parse_args(arguments)
+    check_executor_arguments(parser, options)
     if options.output is None:
         options.output = Path("runs", options.domain, options.operator, f"seed-{options.seed}")
     if options.runs < 1:
@@ -132,17 +139,32 @@ def experiment_of(options: argparse.Namespace) -> Experiment:
     )
 
 
-def evolve_in(folder: Path, experiment: Experiment, solutions: int) -> None:
-    """Evolve, then write champion and picture into the run folder, also after an interrupt."""
+def evolve_in(
+    folder: Path,
+    experiment: Experiment,
+    solutions: int,
+    breeder: Breeder | None = None,
+    listeners: tuple[Listener, ...] = (),
+) -> None:
+    """Evolve, then write champion and picture into the run folder, also after an interrupt.
+
+    Args:
+        folder: The run folder; nobody else may use it (see ``folder_lock``).
+        experiment: What to run.
+        solutions: When to stop.
+        breeder: Who makes and evaluates the children; this process by default.
+        listeners: Called with each line of the history.
+    """
+    breeder = breeder or Here(experiment.domain, experiment.operator)
     record, seed, saved = experiment.record(), experiment.seed, folder / "checkpoint.npz"
     lockstep, before = resume(experiment, saved)
     write_json(folder / "record.json", record, indent=2)
     try:
         with (
-            closing(History(folder / "history.jsonl", lockstep, before)) as history,
+            closing(History(folder / "history.jsonl", lockstep, before, listeners)) as history,
             deferred_interrupts() as interrupted,
         ):
-            evolve(lockstep, history, saved, record, solutions, interrupted)
+            evolve(lockstep, history, saved, record, solutions, interrupted, breeder)
     finally:
         chosen = choose_champion(lockstep, seed)
         if chosen is not None:
@@ -164,9 +186,9 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(1)  # the batches are small: a second thread costs more than it brings
     try:
         wanted = experiment_of(options)
-        with locked(options.output):
-            evolve_in(options.output, wanted, options.solutions)
-    except (ValueError, OSError) as error:
+        with locked(options.output), hired(options, wanted) as breeder:
+            evolve_in(options.output, wanted, options.solutions, breeder)
+    except (ValueError, OSError, ImportError, TaskFailed) as error:
         print(f"evolve.py: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

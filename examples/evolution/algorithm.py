@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -45,3 +45,14 @@ class Algorithm(Protocol):
 
     def load(self, state: Mapping[str, np.ndarray]) -> None:
         """Continue from a state that an algorithm of the same settings gave."""
+
+
+@runtime_checkable
+class AsksAhead(Protocol):
+    """An algorithm that need not wait for one child before it chooses the parent of the next (see lag)."""
+
+    def ask_ahead(self, children: int) -> Individual:
+        """Whom to mutate when so many children are in the making; not before the founders are told.
+
+        The children are told one at a time, in the order in which they were asked for.
+        """

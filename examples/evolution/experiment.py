@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from evolution import checkpoint
-from evolution.algorithm import Algorithm
+from evolution.algorithm import Algorithm, AsksAhead
 from evolution.breed import Operator
 from evolution.domain import Domain
 from evolution.individual import State, part
-from evolution.lockstep import Lockstep, Replicate
+from evolution.lockstep import Lockstep
 from evolution.record import MACHINE, Record, describe, machine, versions
+from evolution.replicate import Replicate
+from evolution.workers import Breeder
 
 CHECKPOINT_INTERVAL = 60.0  # seconds
 
@@ -51,6 +53,14 @@ class Experiment:
     lag: int = 1
 
     def __post_init__(self) -> None:
+        for name in ("group", "lag"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise ValueError(f"expected {name} to be at least 1, got {value}")
+        if self.lag > 1 and not isinstance(self.algorithm, AsksAhead):
+            raise ValueError(
+                f"expected a lag of 1 for {self.algorithm.name}, which tells all children before it chooses "
+                f"new parents, got {self.lag}"
+            )
         founders = len(self._algorithm(run=0).ask())
         if self.max_evaluations < founders:
             raise ValueError(
@@ -64,7 +74,7 @@ class Experiment:
             Replicate(self._algorithm(run), self.max_evaluations, self.stop_when_solved)
             for run in range(self.runs)
         ]
-        return Lockstep(self.domain, self.operator, replicates)
+        return Lockstep(self.domain, self.operator, replicates, self.group, self.lag)
 
     def record(self) -> Record:
         """All that the outcome depends on."""
@@ -111,6 +121,7 @@ def advance(
     record: Record,
     interrupted: Callable[[], bool] = lambda: False,
     history: Callable[[], State] = dict,
+    breeder: Breeder | None = None,
 ) -> Generator[int]:
     """Run to the end, saving checkpoints; yields the number of evaluations of each step.
 
@@ -122,6 +133,7 @@ def advance(
         record: Of the experiment.
         interrupted: Whether to stop.
         history: The state of what is kept beside the replicates.
+        breeder: Who makes and evaluates the children; this process by default.
 
     Raises:
         KeyboardInterrupt: When ``interrupted`` says so, between two steps and after a last checkpoint.
@@ -138,7 +150,7 @@ def advance(
     last_save = time.monotonic()
     with closing(checkpoint.Saver(saved, record)) as saver:
         try:
-            for evaluations in lockstep.run():
+            for evaluations in lockstep.run(breeder):
                 yield evaluations
                 if interrupted():
                     raise KeyboardInterrupt

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from evolution.individual import State
-from evolution.lockstep import Lockstep, Replicate
+from evolution.lockstep import Lockstep
+from evolution.replicate import Replicate
 
 INTERVAL = 250  # evaluations between two lines of a run
 Listener = Callable[[dict[str, Any]], None]

@@ -1,86 +1,26 @@
-"""Independent replicates of a search, advanced together so that one batch serves them all.
+"""Independent replicates of a search, advanced together so that one batch serves several of them.
 
-Each replicate stays exactly what it is alone: every step breeds one child in each, but the
-mutations are one batched call and the evaluations another. A replicate that has solved its task or
-spent its budget drops out.
+Each replicate stays exactly what it is alone. Replicates form groups: a step breeds one child in each
+replicate of a group, the mutations in one batched call and the evaluations in another. Several steps may be
+in the making at once, those of different groups and, with a lag, of the same one; they are told in the order
+in which they were asked for, so that nothing depends on who computes them or how fast. A replicate that has
+solved its task or spent its budget drops out.
 """
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 
-from evolution.algorithm import Algorithm
-from evolution.breed import Birth, Operator, breed
+from evolution.breed import Brood, Operator
 from evolution.domain import Domain
-from evolution.individual import Individual, State, pack, part, unpack
-
-
-@dataclass
-class Replicate:
-    """One run of an algorithm and what came of it so far.
-
-    Attributes:
-        algorithm: The algorithm.
-        max_evaluations: Its budget, the founders included.
-        stop_when_solved: Whether its first solution is its end.
-        evaluations: Children told so far.
-        solved_at: The evaluation that solved the task first, counted from 1, or None.
-        champion: The best individual so far.
-    """
-
-    algorithm: Algorithm
-    max_evaluations: int
-    stop_when_solved: bool = True
-    evaluations: int = 0
-    solved_at: int | None = None
-    champion: Individual | None = None
-
-    @property
-    def run(self) -> int:
-        """Its number."""
-        return self.algorithm.run
-
-    @property
-    def active(self) -> bool:
-        """Whether it still searches."""
-        over = self.stop_when_solved and self.solved_at is not None
-        return not over and self.evaluations < self.max_evaluations
-
-    def births(self) -> list[Birth]:
-        """What to breed next."""
-        parents = self.algorithm.ask()
-        seed, run = self.algorithm.seed, self.algorithm.run
-        return [Birth(parent, seed, run, self.evaluations + n) for n, parent in enumerate(parents)]
-
-    def tell(self, children: list[Individual]) -> None:
-        """Count the children up to the one that solves the task, and hand all of them on."""
-        self.algorithm.tell(children)
-        for child in children:
-            if not self.active:
-                break
-            self.evaluations += 1
-            if child.better_than(self.champion):
-                self.champion = child
-            if child.solved and self.solved_at is None:
-                self.solved_at = self.evaluations
-
-    def state(self) -> State:
-        """Everything that changes, as arrays; a finished replicate needs no population any more."""
-        champion = [] if self.champion is None else [self.champion]
-        counts = {"evaluations": np.array(self.evaluations), "solved_at": np.array(self.solved_at or 0)}
-        algorithm = self.algorithm.state() if self.active else {}
-        return counts | pack("champion", champion) | {f"algorithm.{k}": v for k, v in algorithm.items()}
-
-    def load(self, state: Mapping[str, np.ndarray]) -> None:
-        """Continue from a state."""
-        self.evaluations = int(state["evaluations"])
-        self.solved_at = int(state["solved_at"]) or None
-        self.champion = next(iter(unpack("champion", state)), None)
-        if self.active:
-            self.algorithm.load(part("algorithm", state))
+from evolution.individual import State, part
+from evolution.replicate import Replicate
+from evolution.step import Step, pack_steps, unpack_steps
+from evolution.workers import Breeder, Here
 
 
 class Lockstep:
@@ -90,12 +30,25 @@ class Lockstep:
         domain: The task.
         operator: A mutation operator of ``safe_mutation``.
         replicates: What to advance.
+        group: Replicates in one batch; all of them by default.
+        lag: Steps of a group that may be in the making at once.
     """
 
-    def __init__(self, domain: Domain, operator: Operator, replicates: Sequence[Replicate]) -> None:
+    def __init__(
+        self,
+        domain: Domain,
+        operator: Operator,
+        replicates: Sequence[Replicate],
+        group: int | None = None,
+        lag: int = 1,
+    ) -> None:
         self.domain = domain
         self.operator = operator
         self.replicates = list(replicates)
+        self.lag = lag
+        size = group or len(self.replicates)
+        self._groups = [self.replicates[n : n + size] for n in range(0, len(self.replicates), size)]
+        self._steps: deque[Step] = deque()  # in the making, in the order in which they are told
 
     @property
     def evaluations(self) -> int:
@@ -107,22 +60,36 @@ class Lockstep:
         """How many replicates have solved the task."""
         return sum(replicate.solved_at is not None for replicate in self.replicates)
 
-    def run(self) -> Iterator[int]:
-        """Advance all replicates to their end, yielding the number of children evaluated in each step."""
-        while active := [replicate for replicate in self.replicates if replicate.active]:
-            # Those behind come first, so that a search goes on from a checkpoint in the same order.
-            evaluations = min(replicate.evaluations for replicate in active)
-            asked = [(r, r.births()) for r in active if r.evaluations == evaluations]
-            large = [(replicate, births) for replicate, births in asked if len(births) > 1]
-            yield self._breed(large[:1] or asked)  # a large brood is a batch of its own
+    def run(self, breeder: Breeder | None = None) -> Iterator[int]:
+        """Advance all replicates to their end.
+
+        Args:
+            breeder: Who makes and evaluates the children; this process by default.
+
+        Yields:
+            The number of children told in each step.
+        """
+        breeder = breeder or Here(self.domain, self.operator)
+        for step in self._steps:  # of a checkpoint
+            step.task = breeder.submit(step.births)
+        for group in range(len(self._groups)):
+            self._fill(group, breeder)
+        while self._steps:
+            step = self._steps[0]
+            brood = breeder.result(step.task)
+            self._steps.popleft()
+            if told := self._tell(step, brood):
+                yield told
+            self._fill(step.group, breeder)
 
     def state(self) -> State:
-        """The states of all replicates."""
-        return {
+        """The states of all replicates, and the steps in the making."""
+        states = {
             f"{replicate.run}.{name}": array
             for replicate in self.replicates
             for name, array in replicate.state().items()
         }
+        return states | pack_steps("steps", self._steps, self.replicates)
 
     def load(self, state: Mapping[str, np.ndarray]) -> None:
         """Continue from a state.
@@ -138,14 +105,37 @@ class Lockstep:
                         f"expected genomes of shape ({self.domain.network.num_params},), "
                         f"got {individual.genome.shape}"
                     )
+        self._steps = deque(unpack_steps("steps", state, self.replicates))
 
-    def _breed(self, asked: list[tuple[Replicate, list[Birth]]]) -> int:
-        births = [birth for _, some in asked for birth in some]
-        brood = breed(self.domain, self.operator, births)
-        for birth, sensitivity in zip(births, brood.sensitivities, strict=True):
-            if birth.parent is not None:
-                birth.parent.sensitivity = sensitivity
-        children = iter(brood.children)
-        for replicate, some in asked:
-            replicate.tell([next(children) for _ in some])
-        return len(births)
+    def _fill(self, group: int, breeder: Breeder) -> None:
+        """Hand out steps of a group until as many are in the making as may be."""
+        while sum(step.group == group for step in self._steps) < self.lag:
+            if (step := self._next(group)) is None:
+                return
+            step.task = breeder.submit(step.births)
+            self._steps.append(step)
+
+    def _next(self, group: int) -> Step | None:
+        """The next step of a group; None if it has to wait for others, or has come to its end."""
+        ahead = Counter(birth.run for step in self._steps if step.group == group for birth in step.births)
+        reached = {r.run: r.evaluations + ahead[r.run] for r in self._groups[group]}
+        searching = [r for r in self._groups[group] if r.active and reached[r.run] < r.max_evaluations]
+        # Those behind come first, so that a search goes on from a checkpoint in the same order.
+        behind = min((reached[replicate.run] for replicate in searching), default=0)
+        asked = [r.births(ahead[r.run]) for r in searching if reached[r.run] == behind]
+        large = [births for births in asked if len(births) > 1]
+        chosen = large[:1] or asked  # a large brood is a batch of its own
+        if not chosen or not all(chosen):
+            return None
+        return Step.of(group, [birth for births in chosen for birth in births])
+
+    def _tell(self, step: Step, brood: Brood) -> int:
+        step.keep(brood.sensitivities)
+        told, children = 0, iter(brood.children)
+        replicates = {replicate.run: replicate for replicate in self._groups[step.group]}
+        for run, births in groupby(step.births, key=lambda birth: birth.run):
+            own = [next(children) for _ in births]
+            if replicates[run].active:  # or its children in the making have become superfluous
+                replicates[run].tell(own)
+                told += len(own)
+        return told

@@ -40,7 +40,6 @@ class SteadyStateGA:
     run: int = 0
     population: list[Individual] = field(default_factory=list, init=False, repr=False)
     evaluations: int = field(default=0, init=False)
-    _replaced: int = field(default=-1, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.removal not in ("same", "another"):
@@ -53,24 +52,31 @@ class SteadyStateGA:
 
     def ask(self) -> list[Individual | None]:
         """The founders, and then the winner of one tournament after the other."""
-        if not self.population:
-            return [None] * self.population_size
-        chance = stream(self.seed, self.run, self.evaluations, Purpose.SELECTION)
-        ranked = self._tournament(chance)
-        self._replaced = ranked[0] if self.removal == "same" else self._tournament(chance)[0]
-        return [self.population[ranked[-1]]]
+        return [self.ask_ahead(0)] if self.population else [None] * self.population_size
+
+    def ask_ahead(self, children: int) -> Individual:
+        """The winner of the tournament after the next ``children``, in the population as it is."""
+        [*_, winner] = self._tournament(self._chance(children))
+        return self.population[winner]
 
     def tell(self, children: list[Individual]) -> None:
-        """Take in the founders, or put a child in the place of the tournament's loser."""
+        """Take in the founders, or put a child in the place of the loser of its parent's tournament.
+
+        With several children in the making another may have come into the tournament since the child was
+        asked for: the worst now is replaced.
+        """
         if not self.population:
             if len(children) != self.population_size:
                 raise ValueError(f"expected {self.population_size} founders, got {len(children)}")
             self.population = list(children)
-        elif self._replaced < 0 or len(children) != 1:
+        elif len(children) != 1:
             raise ValueError(f"expected one child for each ask, got {len(children)}")
         else:
-            [self.population[self._replaced]] = children
-            self._replaced = -1
+            chance = self._chance(0)
+            loser, *_ = self._tournament(chance)
+            if self.removal == "another":
+                loser, *_ = self._tournament(chance)
+            [self.population[loser]] = children
         self.evaluations += len(children)
 
     def state(self) -> State:
@@ -81,6 +87,10 @@ class SteadyStateGA:
         """Continue from a state."""
         self.evaluations = int(state["evaluations"])
         self.population = unpack("population", state)
+
+    def _chance(self, ahead: int) -> np.random.Generator:
+        """The random choices that belong to the child after the next ``ahead``."""
+        return stream(self.seed, self.run, self.evaluations + ahead, Purpose.SELECTION)
 
     def _tournament(self, chance: np.random.Generator) -> list[int]:
         """Random members of the population, worst first."""

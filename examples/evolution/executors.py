@@ -1,0 +1,98 @@
+"""The choice of those who breed, on a command line: --workers, --ray, --group, --lag, --time-limit."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import closing, contextmanager
+from functools import partial
+
+from evolution.experiment import Experiment
+from evolution.local_pool import LocalPool, ignore_signals
+from evolution.workers import TIME_LIMIT, Breeder, Here, Workers
+
+GROUP = 4  # replicates of a group by default, when they are spread over workers
+LOCAL = "local"  # a Ray of our own
+
+
+def add_executor_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    add = parser.add_argument_group("more than one process").add_argument
+    add("--workers", type=int, metavar="N", help="processes on this machine, or CPUs of a Ray of our own")
+    add(
+        "--ray", nargs="?", const=LOCAL, metavar="ADDRESS",
+        help="breed on Ray: started here, or a running cluster's HOST:PORT, or auto",
+    )  # fmt: skip
+    add(
+        "--group", type=int, metavar="N",
+        help=f"replicates in one batch (default: all, or {GROUP} with workers); a part of the result",
+    )  # fmt: skip
+    add(
+        "--lag", type=int, default=1, metavar="L",
+        help="children of a replicate in the making at once (default: 1, the paper's); a part of the result",
+    )  # fmt: skip
+    add(
+        "--time-limit", type=float, default=TIME_LIMIT, metavar="S",
+        help="seconds that a worker may take for one task (default: %(default)g)",
+    )  # fmt: skip
+
+
+def check_executor_arguments(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """End with one line and status 2 if they do not make sense."""
+    for name in ("workers", "group", "lag"):
+        if (value := getattr(options, name)) is not None and value < 1:
+            parser.error(f"argument --{name}: expected at least 1, got {value}")
+    if not options.time_limit > 0:
+        parser.error(f"argument --time-limit: expected a positive number, got {options.time_limit}")
+
+
+def shared(options: argparse.Namespace, experiment: Experiment) -> Experiment:
+    """The experiment with the groups and the lag that the arguments ask for.
+
+    Workers get groups of a size that does not depend on their number, so that neither does the result.
+    """
+    spread = options.workers is not None or options.ray is not None
+    group = options.group or (GROUP if spread else experiment.runs)
+    return dataclasses.replace(experiment, group=min(group, experiment.runs), lag=options.lag)
+
+
+@contextmanager
+def hired(options: argparse.Namespace, experiment: Experiment) -> Iterator[Breeder]:
+    """Those who breed, for as long as they are needed.
+
+    Raises:
+        OSError: If there is no Ray cluster at the address.
+        ModuleNotFoundError: If Ray is not installed.
+    """
+    if options.workers is None and options.ray is None:
+        yield Here(experiment.domain, experiment.operator)
+        return
+    _warn(options.workers or 1, experiment)
+    executor = _executor(options)
+    with closing(Workers(experiment.domain, experiment.operator, executor, options.time_limit)) as workers:
+        yield workers
+
+
+def _executor(options: argparse.Namespace) -> Executor | Callable[[], Executor]:
+    if options.ray is None:
+        return partial(LocalPool, options.workers, ignore_signals)
+    from evolution.ray_executor import RayExecutor  # Ray need not be installed
+
+    return partial(RayExecutor, None if options.ray == LOCAL else options.ray, options.workers)
+
+
+def _warn(workers: int, experiment: Experiment) -> None:
+    """Say what is of no use."""
+    if workers > (cores := os.cpu_count() or 1):
+        print(f"warning: {workers} workers on {cores} cores: no more than {cores} can work", file=sys.stderr)
+    groups = -(-experiment.runs // (experiment.group or experiment.runs))
+    if workers > groups * experiment.lag:
+        print(
+            f"warning: {workers} workers for {groups * experiment.lag} tasks at a time ({groups} groups, lag "
+            f"{experiment.lag}): more --runs, smaller --group or a larger --lag would employ all",
+            file=sys.stderr,
+        )

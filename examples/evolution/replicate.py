@@ -1,0 +1,89 @@
+"""One run of an algorithm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from evolution.algorithm import Algorithm, AsksAhead
+from evolution.breed import Birth
+from evolution.individual import Individual, State, pack, part, unpack
+
+
+@dataclass
+class Replicate:
+    """One run of an algorithm and what came of it so far.
+
+    Attributes:
+        algorithm: The algorithm.
+        max_evaluations: Its budget, the founders included.
+        stop_when_solved: Whether its first solution is its end.
+        evaluations: Children told so far.
+        solved_at: The evaluation that solved the task first, counted from 1, or None.
+        champion: The best individual so far.
+    """
+
+    algorithm: Algorithm
+    max_evaluations: int
+    stop_when_solved: bool = True
+    evaluations: int = 0
+    solved_at: int | None = None
+    champion: Individual | None = None
+
+    @property
+    def run(self) -> int:
+        """Its number."""
+        return self.algorithm.run
+
+    @property
+    def active(self) -> bool:
+        """Whether it still searches."""
+        over = self.stop_when_solved and self.solved_at is not None
+        return not over and self.evaluations < self.max_evaluations
+
+    def births(self, ahead: int = 0) -> list[Birth]:
+        """What to breed next.
+
+        Args:
+            ahead: Children in the making, asked for and not yet told.
+
+        Returns:
+            Nothing, if it has to wait for those.
+        """
+        if ahead == 0:
+            parents = self.algorithm.ask()
+        elif isinstance(self.algorithm, AsksAhead) and self.algorithm.population:
+            parents = [self.algorithm.ask_ahead(ahead)]
+        else:
+            return []
+        seed, run, first = self.algorithm.seed, self.algorithm.run, self.evaluations + ahead
+        return [Birth(parent, seed, run, first + n) for n, parent in enumerate(parents)]
+
+    def tell(self, children: list[Individual]) -> None:
+        """Count the children up to the one that solves the task, and hand all of them on."""
+        self.algorithm.tell(children)
+        for child in children:
+            if not self.active:
+                break
+            self.evaluations += 1
+            if child.better_than(self.champion):
+                self.champion = child
+            if child.solved and self.solved_at is None:
+                self.solved_at = self.evaluations
+
+    def state(self) -> State:
+        """Everything that changes, as arrays; a finished replicate needs no population any more."""
+        champion = [] if self.champion is None else [self.champion]
+        counts = {"evaluations": np.array(self.evaluations), "solved_at": np.array(self.solved_at or 0)}
+        algorithm = self.algorithm.state() if self.active else {}
+        return counts | pack("champion", champion) | {f"algorithm.{k}": v for k, v in algorithm.items()}
+
+    def load(self, state: Mapping[str, np.ndarray]) -> None:
+        """Continue from a state."""
+        self.evaluations = int(state["evaluations"])
+        self.solved_at = int(state["solved_at"]) or None
+        self.champion = next(iter(unpack("champion", state)), None)
+        if self.active:
+            self.algorithm.load(part("algorithm", state))

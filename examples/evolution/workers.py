@@ -1,0 +1,109 @@
+"""Who breeds: this process, or the workers of a crew. The children are the same."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import Any, Protocol
+
+import cloudpickle
+import torch
+
+from evolution.breed import Birth, Brood, Operator, breed
+from evolution.crew import Crew, Task
+from evolution.domain import Domain
+
+TIME_LIMIT = 600.0  # seconds that a task may take, the start of its worker included
+
+
+class Breeder(Protocol):
+    """Makes and evaluates children; several broods may be on their way."""
+
+    def submit(self, births: Sequence[Birth]) -> Any:
+        """Hand out births, to be asked for in the same order."""
+
+    def result(self, task: Any) -> Brood:
+        """Wait for what came of them."""
+
+
+class Here:
+    """Breeds in this process, when asked for the result.
+
+    Args:
+        domain: The task to evolve for.
+        operator: The mutation.
+    """
+
+    def __init__(self, domain: Domain, operator: Operator) -> None:
+        self.domain = domain
+        self.operator = operator
+
+    def submit(self, births: Sequence[Birth]) -> Sequence[Birth]:
+        """Hand out births."""
+        return births
+
+    def result(self, task: Sequence[Birth]) -> Brood:
+        """Breed them."""
+        return breed(self.domain, self.operator, task)
+
+
+class Workers:
+    """Breeds in the workers of an executor. Domain and operator are sent to each of them once.
+
+    Args:
+        domain: The task to evolve for.
+        operator: The mutation.
+        executor: Any ``concurrent.futures.Executor``, or a function that starts one (see ``Crew``).
+        time_limit: Seconds that a task may take, the start of its worker included; None for any time.
+    """
+
+    def __init__(
+        self,
+        domain: Domain,
+        operator: Operator,
+        executor: Executor | Callable[[], Executor],
+        time_limit: float | None = TIME_LIMIT,
+    ) -> None:
+        self._both = cloudpickle.dumps((domain, operator))
+        self._key = hashlib.sha256(self._both).hexdigest()
+        self._crew = Crew(executor, time_limit)
+
+    def submit(self, births: Sequence[Birth]) -> Task:
+        """Hand out births, as they are now."""
+        runs = ", ".join(str(run) for run in sorted({birth.run for birth in births}))
+        name = f"evaluation {births[0].index + 1} of run {runs}"
+        return self._crew.submit(name, breed_sent, self._key, None, pickle.dumps(births))
+
+    def result(self, task: Task) -> Brood:
+        """Wait for what came of them.
+
+        Raises:
+            ValueError: If the evaluation or the mutation raised one.
+            OSError: If the evaluation or the mutation raised one.
+            TaskFailed: If they raised any other exception, or the task was lost too often; it is named.
+        """
+        answer = self._crew.result(task)
+        if answer is None:  # a worker that has not met this experiment yet
+            key, _, births = task.arguments
+            answer = self._crew.result(self._crew.submit(task.name, breed_sent, key, self._both, births))
+        brood: Brood = answer
+        return brood
+
+    def close(self) -> None:
+        """Drop what is on its way, and end the executor if it is ours."""
+        self._crew.close()
+
+
+_sent: dict[str, tuple[Domain, Operator]] = {}  # what this process has been sent, by its SHA-256
+
+
+def breed_sent(key: str, both: bytes | None, births: bytes) -> Brood | None:
+    """Breed in a worker; None if it does not have domain and operator, and they were not sent along."""
+    if key not in _sent:
+        if both is None:
+            return None
+        torch.set_num_threads(1)  # as many workers as cores
+        _sent[key] = pickle.loads(both)
+    return breed(*_sent[key], pickle.loads(births))
