@@ -23,7 +23,7 @@ from evolution.atomic_file import write_json, write_npz
 from evolution.crew import TaskFailed
 from evolution.domain import Domain
 from evolution.domains import DOMAINS
-from evolution.executors import add_executor_arguments, check_executor_arguments, hired
+from evolution.executors import add_executor_arguments, check_executor_arguments, hired, shared
 from evolution.experiment import Experiment, advance, resume
 from evolution.folder_lock import locked
 from evolution.history import History, Listener
@@ -185,7 +185,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     torch.set_num_threads(1)  # the batches are small: a second thread costs more than it brings
     try:
-        wanted = experiment_of(options)
+        wanted = shared(options, experiment_of(options))
         with locked(options.output), hired(options, wanted) as breeder:
             evolve_in(options.output, wanted, options.solutions, breeder)
     except (ValueError, OSError, ImportError, TaskFailed) as error:

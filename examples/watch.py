@@ -11,13 +11,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from evolution.atomic_file import read_npz
 from evolution.domain import Domain
 from evolution.domains import DOMAINS
 from gym_safemaze.window import Window
@@ -35,9 +35,8 @@ def read_run(folder: Path) -> tuple[Domain, np.ndarray]:
     domain, network = read_domain(folder / "record.json")
     champion = folder / "champion.npz"
     try:
-        with np.load(champion, allow_pickle=False) as file:
-            genome = file["genome"]
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        genome = read_npz(champion)[0]["genome"]
+    except (ValueError, KeyError) as error:
         raise ValueError(
             f"expected the champion of a run in {champion}, got a file without one ({error})"
         ) from None

@@ -117,5 +117,5 @@ def test_misuse_is_refused():
     with pytest.raises(ValueError, match="expected 5 founders, got 1"):
         SteadyStateGA(5, 2).tell([individual(1.0)])
     ga = filled(size=5, tournament=2)
-    with pytest.raises(ValueError, match="expected one child for each ask, got 1"):
-        ga.tell([individual(1.0)])
+    with pytest.raises(ValueError, match="expected one child for each ask, got 2"):
+        ga.tell([individual(1.0), individual(2.0)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -69,7 +69,7 @@ class Replicate:
                 break
             self.evaluations += 1
             if child.better_than(self.champion):
-                self.champion = child
+                self.champion = replace(child)  # what is later kept with a parent is not a champion's
             if child.solved and self.solved_at is None:
                 self.solved_at = self.evaluations
 
