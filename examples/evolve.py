@@ -2,7 +2,9 @@
 
     python examples/evolve.py breadcrumb-hard-maze --operator SM-G-SO --runs 8 --seed 1
 
-The run folder then holds record.json, history.jsonl, champion.npz and, for the maze, solution.png.
+The run folder then holds record.json, history.jsonl, the champion (champion.npz; its weights for a plain
+nn.Module in champion.pt and champion.safetensors) and, for the maze, solution.png. --workers N breeds in N
+processes, --ray on a cluster.
 Ctrl-C stops cleanly; the same command goes on from where it stopped.
 """
 
@@ -10,8 +12,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,7 @@ from evolution.domain import Domain
 from evolution.domains import DOMAINS
 from evolution.executors import add_executor_arguments, check_executor_arguments, hired, shared
 from evolution.experiment import Experiment, advance, resume
+from evolution.export import state_dict, write_safetensors, write_state_dict
 from evolution.folder_lock import locked
 from evolution.history import History, Listener
 from evolution.interrupts import deferred_interrupts
@@ -90,6 +93,15 @@ def save_champion(path: Path, replicate: Replicate) -> None:
     )
 
 
+def export(folder: Path, domain: Domain, replicate: Replicate) -> None:
+    """Write the champion's weights for a plain nn.Module, where the domain's network has one."""
+    champion = replicate.champion
+    assert champion is not None  # of a replicate that has begun
+    if (weights := state_dict(domain.network, champion.genome)) is not None:
+        write_state_dict(folder / "champion.pt", weights)
+        write_safetensors(folder / "champion.safetensors", weights)
+
+
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line; anything that does not make sense ends with one line and status 2."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -104,6 +116,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     strength.add_argument("--divergence", type=float, help="of a child from its parent, in place of sigma")
     parser.add_argument("--max-evaluations", type=int, help="of each run (default: table S2)")
     parser.add_argument("--solutions", type=int, metavar="N", help="stop when N runs have solved the task")
+    parser.add_argument("--tensorboard", action="store_true", help="event files in the run folder, too")
     add_executor_arguments(parser)
     parser.add_argument("--output", type=Path, help="run folder (default: runs/DOMAIN/OPERATOR/seed-SEED)")
     options = parser.parse_args(arguments)
@@ -139,6 +152,18 @@ def experiment_of(options: argparse.Namespace) -> Experiment:
     )
 
 
+@contextmanager
+def tensorboard(options: argparse.Namespace) -> Iterator[tuple[Listener, ...]]:
+    """Who listens to the history: TensorBoard, if the command line asks for it."""
+    if not options.tensorboard:
+        yield ()
+        return
+    from evolution.tensorboard import TensorBoard  # need not be installed
+
+    with closing(TensorBoard(options.output)) as listener:
+        yield (listener,)
+
+
 def evolve_in(
     folder: Path,
     experiment: Experiment,
@@ -169,6 +194,7 @@ def evolve_in(
         chosen = choose_champion(lockstep, seed)
         if chosen is not None:
             save_champion(folder / "champion.npz", chosen)
+            export(folder, experiment.domain, chosen)
     solved = sorted(r.solved_at for r in lockstep.replicates if r.solved_at is not None)
     print(
         f"{len(solved)} of {len(lockstep.replicates)} runs solved"
@@ -186,8 +212,12 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(1)  # the batches are small: a second thread costs more than it brings
     try:
         wanted = shared(options, experiment_of(options))
-        with locked(options.output), hired(options, wanted) as breeder:
-            evolve_in(options.output, wanted, options.solutions, breeder)
+        with (
+            locked(options.output),
+            hired(options, wanted) as breeder,
+            tensorboard(options) as listeners,
+        ):
+            evolve_in(options.output, wanted, options.solutions, breeder, listeners)
     except (ValueError, OSError, ImportError, TaskFailed) as error:
         print(f"evolve.py: error: {error}", file=sys.stderr)
         return 2

@@ -1,6 +1,6 @@
 """Run the paper's experiments again, at full size, and compare with its figures and claims.
 
-    python examples/reproduce.py figure-1 --processes 2
+    python examples/reproduce.py figure-1 --workers 2
 
 Killed at any moment and started again, a command goes on from its last checkpoint and ends with the
 same files. Data and pictures go to examples/results/FIGURE/; a result that is there already is not
@@ -10,14 +10,21 @@ computed again (name another folder with --results to do so). ``claims`` only te
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import multiprocessing
+import os
+import signal
 import sys
-from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
+from evolution.crew import Crew, TaskFailed
+from evolution.executors import add_executor_arguments, check_executor_arguments, hired, shared
+from evolution.local_pool import LocalPool
+from evolution.result import Search
 from paper.figure import Job, Request
 from paper.figures import FIGURES
 from paper.results_page import write_page
@@ -26,25 +33,50 @@ from paper.style import METHODS
 CLAIMS = "claims"
 
 
-def run_all(jobs: list[Job], processes: int) -> None:
-    """Run jobs here, or spread over several processes; their results do not depend on it."""
-    if processes == 1:
+def run_all(jobs: list[Job], options: argparse.Namespace) -> None:
+    """Run jobs one after the other or side by side, or spread the replicates of each over workers.
+
+    Side by side, results are the same as one after the other; spread, they are those of the groups and the
+    lag that the command line asks for, whatever the number of workers.
+    """
+    if options.ray is not None or options.group is not None or options.lag > 1:
+        for job in jobs:
+            spread(job, options)
+    elif (options.workers or 1) > 1:
+        run_side_by_side(jobs, options.workers)
+    else:
         for job in jobs:
             job()
+
+
+def spread(job: Job, options: argparse.Namespace) -> None:
+    """Run a job here, and breed the children of a search elsewhere."""
+    if not isinstance(job, Search):
+        job()
         return
-    context = multiprocessing.get_context("spawn")
-    tqdm.set_lock(context.RLock())
-    with ProcessPoolExecutor(
-        processes, mp_context=context, initializer=tqdm.set_lock, initargs=(tqdm.get_lock(),)
-    ) as pool:
-        for future in [pool.submit(run_one, job) for job in jobs]:
-            future.result()
+    experiment = shared(options, job.experiment)
+    with hired(options, experiment) as breeder:
+        dataclasses.replace(job, experiment=experiment)(breeder)
+
+
+def run_side_by_side(jobs: list[Job], workers: int) -> None:
+    """Run whole jobs in processes of their own; one that is lost goes on from its checkpoint in another."""
+    lock = multiprocessing.get_context("spawn").RLock()
+    tqdm.set_lock(lock)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with Crew(partial(LocalPool, workers, tqdm.set_lock, (lock,), signal.SIGTERM)) as crew:
+        tasks = [crew.submit(f"job {number + 1}", run_one, job) for number, job in enumerate(jobs)]
+        for task in tasks:
+            crew.result(task)
 
 
 def run_one(job: Job) -> None:
-    """Run a job in a process of its own."""
+    """Run a job in a process of its own, which ends when it is interrupted, after a last checkpoint."""
     torch.set_num_threads(1)
-    job()
+    try:
+        job()
+    except KeyboardInterrupt:
+        os._exit(1)
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -55,14 +87,16 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), metavar="METHOD")
     parser.add_argument("--runs", type=int, help="replicates of each method (default: table S2)")
     parser.add_argument("--max-evaluations", type=int, help="budget of a run (default: table S2)")
-    parser.add_argument("--processes", type=int, default=1, help="methods computed at a time (default: 1)")
+    add_executor_arguments(parser)
+    parser.add_argument("--processes", type=int, dest="workers", help=argparse.SUPPRESS)  # its earlier name
     folder = Path(__file__).parent / "results"
     parser.add_argument("--results", type=Path, default=folder, help="default: examples/results")
     parser.add_argument(
         "--work", type=Path, default=Path("runs/reproduce"), help="checkpoints (default: %(default)s)"
     )
     options = parser.parse_args(arguments)
-    for name in ("runs", "max_evaluations", "processes"):
+    check_executor_arguments(parser, options)
+    for name in ("runs", "max_evaluations"):
         value = getattr(options, name)
         if value is not None and value < 1:
             parser.error(f"argument --{name.replace('_', '-')}: expected at least 1, got {value}")
@@ -84,7 +118,7 @@ def reproduce(options: argparse.Namespace) -> None:
             options.max_evaluations,
         )
         figure = FIGURES[options.figure]
-        run_all(figure.jobs(request), options.processes)
+        run_all(figure.jobs(request), options)
         figure.draw(options.results)
     write_page(options.results)
 
@@ -95,7 +129,7 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     try:
         reproduce(options)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError, TaskFailed) as error:
         print(f"reproduce.py: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

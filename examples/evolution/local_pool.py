@@ -21,29 +21,28 @@ class LocalPool(ProcessPoolExecutor):
         workers: Number of processes.
         initializer: Called first in each, with ``initargs``.
         initargs: Its arguments.
+        farewell: The signal that ends them; what ignores it is waited for.
     """
 
     def __init__(
-        self, workers: int, initializer: Callable[..., None] | None = None, initargs: tuple[Any, ...] = ()
+        self,
+        workers: int,
+        initializer: Callable[..., None] | None = None,
+        initargs: tuple[Any, ...] = (),
+        farewell: signal.Signals = signal.SIGKILL,
     ) -> None:
+        self.farewell = farewell
         self.context = _NotedSpawns()
         super().__init__(
             workers, mp_context=self.context, initializer=_begin, initargs=(initializer, initargs)
         )
 
     def kill_workers(self) -> None:
-        """End all processes at once, whatever they do; the pool is of no use any more."""
+        """End all processes, whatever they do; the pool is of no use any more."""
         self.shutdown(wait=False, cancel_futures=True)
         for process in self.context.processes:
-            process.kill()
-        for process in self.context.processes:
-            process.join()
-
-    def interrupt_workers(self) -> None:
-        """Drop what waits, pass SIGTERM on to all processes, and wait until they are done."""
-        self.shutdown(wait=False, cancel_futures=True)
-        for process in self.context.processes:
-            process.terminate()
+            if process.is_alive() and process.pid is not None:
+                os.kill(process.pid, self.farewell)
         for process in self.context.processes:
             process.join()
 

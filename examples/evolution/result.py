@@ -17,6 +17,7 @@ from evolution.individual import Individual, pack, unpack
 from evolution.interrupts import deferred_interrupts
 from evolution.lockstep import Lockstep
 from evolution.record import Record, is_finished
+from evolution.workers import Breeder
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,11 @@ class Search:
     command: str = ""
     position: int = 0
 
-    def __call__(self) -> None:
+    def __call__(self, breeder: Breeder | None = None) -> None:
         """Compute the result.
+
+        Args:
+            breeder: Who makes and evaluates the children; this process by default.
 
         Raises:
             ValueError: If a result or checkpoint of another experiment is in the way.
@@ -48,9 +52,9 @@ class Search:
             return
         torch.set_num_threads(1)  # the batches are small: a second thread costs more than it brings
         with locked(self.work):
-            self._search(record)
+            self._search(record, breeder)
 
-    def _search(self, record: Record) -> None:
+    def _search(self, record: Record, breeder: Breeder | None) -> None:
         for written in self._files:
             remove_drafts(written)
         saved = self.work / "checkpoint.npz"
@@ -65,7 +69,7 @@ class Search:
             dynamic_ncols=True,
         )
         with bar, deferred_interrupts() as interrupted:
-            for evaluations in advance(lockstep, saved, record, interrupted):
+            for evaluations in advance(lockstep, saved, record, interrupted, breeder=breeder):
                 show_progress(bar, lockstep, evaluations)
         self._write(lockstep)
         shutil.rmtree(self.work)
