@@ -16,6 +16,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+import torch
 
 import evolve
 from evolution.algorithms.hill_climber import HillClimber
@@ -32,6 +33,15 @@ from safe_mutation import GaussianMutation
 
 EXAMPLES = Path(evolve.__file__).parent
 pool = partial(LocalPool, 2, ignore_signals)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As on the command lines and in workers: torch's sums are rounded otherwise by several threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ class Workers:
         executor: Executor | Callable[[], Executor],
         time_limit: float | None = TIME_LIMIT,
     ) -> None:
-        self._both = cloudpickle.dumps((domain, operator))
+        self._both = _pickled((domain, operator))
         self._key = hashlib.sha256(self._both).hexdigest()
         self._crew = Crew(executor, time_limit)
 
@@ -94,6 +94,14 @@ class Workers:
     def close(self) -> None:
         """Drop what is on its way, and end the executor if it is ours."""
         self._crew.close()
+
+
+def _pickled(both: tuple[Domain, Operator]) -> bytes:
+    """What a script defines goes by value, or else by name: spawned processes import the script."""
+    try:
+        return bytes(cloudpickle.dumps(both))
+    except TypeError:  # a class with a cached_property, before Python 3.12
+        return pickle.dumps(both)
 
 
 _sent: dict[str, tuple[Domain, Operator]] = {}  # what this process has been sent, by its SHA-256

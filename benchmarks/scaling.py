@@ -1,0 +1,211 @@
+"""What it costs to breed in other processes: overhead of a task, and evaluations per second.
+
+    python benchmarks/scaling.py [--engines pool ray] [--workers 1 2] [--sizes 1300 26000 1000000]
+    python benchmarks/scaling.py --simulate
+
+The evaluation is a loop of a given length, so that all that is measured is the way there and back: a
+parent's genome and 100 experiences go, the child's come. Overheads are CPU time, of this process and of its
+children, for each task, less what the same work takes here; they do not suffer from a busy machine, the rates
+do. ``--simulate`` puts overheads into the cost model of examples/scaling.md and plays the queue.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+
+from evolution.breed import Birth
+from evolution.domain import Domain, Evaluation
+from evolution.individual import Individual
+from evolution.local_pool import LocalPool, ignore_signals
+from evolution.workers import Breeder, Here, Workers
+from safe_mutation import GaussianMutation
+
+REPETITIONS = 5
+EXPERIENCES = (100, 11)
+
+
+class Weights:
+    """A network that nobody runs.
+
+    Args:
+        num_params: Its weights.
+    """
+
+    def __init__(self, num_params: int) -> None:
+        self.num_params = num_params
+
+    def __call__(self, params: Any, inputs: Any) -> Any:
+        """Nothing of use."""
+        return params[:, None, :1] * inputs[..., :1]
+
+    def initial_genomes(self, number: int, generator: np.random.Generator) -> np.ndarray:
+        """Draw genomes (number, P)."""
+        return generator.standard_normal((number, self.num_params), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Wait(Domain):
+    """Evaluations that take a given time of a processor.
+
+    Attributes:
+        num_params: Weights of a genome.
+        seconds: Of each evaluation.
+    """
+
+    name: ClassVar[str] = "wait"
+    num_params: int = 1_300
+    seconds: float = 0.0
+
+    @property
+    def network(self) -> Weights:
+        """Weights only."""
+        return Weights(self.num_params)
+
+    def evaluate(self, genomes: np.ndarray) -> Evaluation:
+        """Use up the time."""
+        end = time.thread_time() + self.seconds * len(genomes)
+        while time.thread_time() < end:
+            pass
+        number = len(genomes)
+        seen = np.zeros((number, *EXPERIENCES), np.float32)
+        return Evaluation(np.zeros(number), np.zeros(number, bool), seen, np.zeros((number, 1)))
+
+
+def engine(name: str, workers: int) -> Callable[[], Executor]:
+    """What starts an executor."""
+    if name == "ray":
+        from evolution.ray_executor import RayExecutor
+
+        return partial(RayExecutor, None, workers)
+    return partial(LocalPool, workers, ignore_signals)
+
+
+def births(domain: Wait, number: int) -> list[Birth]:
+    """Children to be made of one parent each."""
+    [genome] = domain.network.initial_genomes(1, np.random.default_rng(1))
+    parent = Individual(genome, 0.0, False, np.zeros(EXPERIENCES, np.float32))
+    return [Birth(parent, 1, 0, index) for index in range(number)]
+
+
+def breed_all(breeder: Breeder, tasks: list[list[Birth]], in_the_making: int) -> None:
+    """Breed tasks, so many of them at a time, and take them back in order."""
+    waiting: list[Any] = []
+    for task in tasks:
+        waiting.append(breeder.submit(task))
+        if len(waiting) == in_the_making:
+            breeder.result(waiting.pop(0))
+    for each in waiting:
+        breeder.result(each)
+
+
+def measure(name: str, workers: int, domain: Wait, children: int, tasks: int) -> tuple[float, float]:
+    """Driver's CPU seconds for each task, and evaluations per second; medians."""
+    work = [births(domain, children)] * tasks
+    operator = GaussianMutation(domain.network, sigma=0.1)
+    hired = Workers(domain, operator, engine(name, workers)) if name != "here" else None
+    breeder: Breeder = hired or Here(domain, operator)
+    try:
+        breed_all(breeder, work[: 4 * workers], 2 * workers)  # workers start
+        driver, rates = [], []
+        for _ in range(REPETITIONS):
+            before, began = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
+            breed_all(breeder, work, 2 * workers)
+            after = resource.getrusage(resource.RUSAGE_SELF)
+            used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            driver.append(used / tasks)
+            rates.append(tasks * children / (time.perf_counter() - began))
+    finally:
+        if hired is not None:
+            hired.close()
+    return statistics.median(driver), statistics.median(rates)
+
+
+def report(options: argparse.Namespace) -> None:
+    """Measure and print, a line for each case."""
+    print("engine   weights  children  ms/evaluation  workers  driver CPU us/task  evaluations/s")
+    for size in options.sizes:
+        tasks = max(10, min(options.tasks, 30_000_000 // size))
+        for milliseconds in options.milliseconds:
+            domain = Wait(num_params=size, seconds=milliseconds / 1000)
+            for name in ("here", *options.engines):
+                for workers in (1,) if name == "here" else options.workers:
+                    driver, rate = measure(name, workers, domain, options.children, tasks)
+                    print(
+                        f"{name:7} {size:8,} {options.children:9} {milliseconds:14g} {workers:8} "
+                        f"{driver * 1e6:19,.0f} {rate:14,.1f}",
+                        flush=True,
+                    )
+
+
+def simulate(workers: int, seconds: float, overhead: float, in_the_making: int, spread: float) -> float:
+    """Share of the workers' time that is used when tasks are told in order.
+
+    Args:
+        workers: Number of workers.
+        seconds: Mean time of a task.
+        overhead: Seconds of the driver for each task; it does one thing at a time.
+        in_the_making: Tasks handed out at a time: groups x lag.
+        spread: Sigma of the logarithm of the times.
+    """
+    chance = np.random.default_rng(1)
+    number = 20 * max(workers, in_the_making)
+    times = chance.lognormal(np.log(seconds) - spread**2 / 2, spread, number)
+    free = [0.0] * min(workers, number)
+    done, driver = np.zeros(number), 0.0
+    for task in range(number):
+        if task >= in_the_making:  # handed out once the oldest has been told
+            driver = max(driver, done[task - in_the_making])
+        driver += overhead
+        start = max(driver, heapq.heappop(free))
+        done[task] = start + times[task]
+        heapq.heappush(free, done[task])
+    return float(times.sum() / (workers * done.max()))
+
+
+def report_simulation(overhead: float) -> None:
+    """Print how well workers are employed."""
+    print(f"driver {overhead * 1e6:.0f} us a task; share of the workers' time used")
+    print("workers  ms/task  in the making  equal times  lognormal 0.5  lognormal 1")
+    for workers in (10, 100, 1_000, 10_000):
+        for milliseconds in (10, 100, 1_000):
+            for factor in (2, 8):
+                shares = [
+                    simulate(workers, milliseconds / 1000, overhead, factor * workers, spread)
+                    for spread in (0.0, 0.5, 1.0)
+                ]
+                listed = "  ".join(f"{share:11.2f}" for share in shares)
+                print(f"{workers:7,}  {milliseconds:7,}  {factor:7} x each  {listed}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--engines", nargs="+", choices=("pool", "ray"), default=["pool"])
+    parser.add_argument("--workers", nargs="+", type=int, default=[1, 2])
+    parser.add_argument("--sizes", nargs="+", type=int, default=[1_300, 26_000, 1_000_000], help="weights")
+    parser.add_argument("--milliseconds", nargs="+", type=float, default=[0.0, 5.0], help="of an evaluation")
+    parser.add_argument("--children", type=int, default=4, help="of a task (default: %(default)s)")
+    parser.add_argument("--tasks", type=int, default=200, help="at most, for each repetition")
+    parser.add_argument("--simulate", action="store_true", help="play the queue of a cluster instead")
+    parser.add_argument(
+        "--overhead", type=float, default=500, help="us of the driver for each task, simulated"
+    )
+    arguments = parser.parse_args()
+    if arguments.simulate:
+        report_simulation(arguments.overhead / 1e6)
+    else:
+        report(arguments)
