@@ -37,6 +37,7 @@ from safe_mutation import GaussianMutation
 
 REPETITIONS = 5
 EXPERIENCES = (100, 11)
+TASKS_EACH = 20  # that a simulated worker, or place for a task, gets
 
 
 class Weights:
@@ -163,7 +164,7 @@ def simulate(workers: int, seconds: float, overhead: float, in_the_making: int, 
         spread: Sigma of the logarithm of the times.
     """
     chance = np.random.default_rng(1)
-    number = 20 * max(workers, in_the_making)
+    number = TASKS_EACH * max(workers, in_the_making)
     times = chance.lognormal(np.log(seconds) - spread**2 / 2, spread, number)
     free = [0.0] * min(workers, number)
     done, driver = np.zeros(number), 0.0
@@ -192,7 +193,8 @@ def report_simulation(overhead: float) -> None:
                 print(f"{workers:7,}  {milliseconds:7,}  {factor:7} x each  {listed}")
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--engines", nargs="+", choices=("pool", "ray"), default=["pool"])
     parser.add_argument("--workers", nargs="+", type=int, default=[1, 2])
@@ -209,3 +211,7 @@ if __name__ == "__main__":
         report_simulation(arguments.overhead / 1e6)
     else:
         report(arguments)
+
+
+if __name__ == "__main__":
+    main()

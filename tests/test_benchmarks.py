@@ -63,6 +63,15 @@ def test_evaluation(copy):
     assert all(int(rate.replace(",", "")) > 0 for _, rate in rates)
 
 
+def test_scaling(copy):
+    sizes = ["--sizes", "1300", "--workers", "1", "--tasks", "5", "--milliseconds", "0"]
+    said = run(copy / "scaling.py", sizes, ["--simulate"], REPETITIONS=1, TASKS_EACH=1)
+    assert re.search(r"^pool +1,300 +4 +0 +1 +[\d,]+ +[\d,.]+$", said, flags=re.MULTILINE)
+    shares = [float(share) for share in re.findall(r"x each +([\d.]+)", said)]
+    assert len(shares) == 24
+    assert all(0 <= share <= 1 for share in shares)
+
+
 def test_operators(copy):
     some = ["--nets", "parity RNN", "--operators", "SM-G-SUM"]
     commands = [["time", *some], ["memory", *some], ["scaling", "--sizes", "1e3"]]
