@@ -95,7 +95,7 @@ def write_json(path: Path, content: Mapping[str, Any], indent: int | None = None
 def read_json(path: Path) -> dict[str, Any]:
     """The content of a JSON file, without its checksum.
 
-    Files without a checksum are those that earlier versions wrote: their records have no lag.
+    Files without a checksum are those that earlier versions wrote, which had no record.
 
     Raises:
         ValueError: If the file is damaged; the message names it.
@@ -103,7 +103,7 @@ def read_json(path: Path) -> dict[str, Any]:
     with _damage_named(path):
         content = dict(json.loads(path.read_bytes()))
         digest = content.pop("sha256", None)
-        if digest != _digest_of(content) and (digest is not None or "lag" in content.get("record", {})):
+        if digest != _digest_of(content) and (digest is not None or "record" in content):
             raise ValueError("its content does not have its checksum")
         return content
 
