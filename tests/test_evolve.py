@@ -108,17 +108,8 @@ def test_the_maze_leaves_a_champion_and_a_picture(tmp_path, capsys):
 
 
 def test_it_stops_at_the_wanted_number_of_solutions_and_stays_stopped(tmp_path, capsys):
-    arguments = [
-        "toy",
-        "--operator",
-        "SM-G-ABS",
-        "--runs",
-        "6",
-        "--solutions",
-        "1",
-        "--output",
-        str(tmp_path),
-    ]
+    wanted = ["--runs", "6", "--solutions", "1", "--output", str(tmp_path)]
+    arguments = ["toy", "--operator", "SM-G-ABS", *wanted]
     assert evolve.main(arguments) == 0
     assert "1 of 6 runs solved" in capsys.readouterr().out
     with np.load(tmp_path / "champion.npz") as champion:
