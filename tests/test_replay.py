@@ -5,6 +5,7 @@ python tests/test_replay.py    # records them again, after a change that is mean
 
 import json
 import sys
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,9 @@ import pytest
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
+from evolution.domain import Domain
 from evolution.domains.breadcrumb_hard_maze import BreadcrumbHardMaze
 from evolution.domains.recurrent_parity import RecurrentParity
-from evolution.lockstep import Replicate
 from evolution.record import MACHINE, differences
 from paper.table_s2 import experiment
 
@@ -31,24 +32,30 @@ CASES = {
 }
 
 
-class Listening(Replicate):
-    """A replicate that remembers the fitness of every child."""
+@dataclass(frozen=True)
+class Listening:
+    """A domain that remembers the fitness of everything it evaluates."""
 
-    def tell(self, children):
-        self.__dict__.setdefault("heard", []).extend(child.fitness for child in children)
-        super().tell(children)
+    domain: Domain
+    heard: list[float] = field(default_factory=list)
+
+    def evaluate(self, genomes):
+        evaluation = self.domain.evaluate(genomes)
+        self.heard.extend(evaluation.fitness.tolist())
+        return evaluation
+
+    def __getattr__(self, name):
+        return getattr(self.domain, name)
 
 
 def replay(case):
     """The record and the fitness of 500 evaluations of run 0 of a figure's experiment."""
     domain, method = CASES[case]
     figure = experiment(domain, method, runs=1, max_evaluations=500)
-    lockstep = figure.lockstep()
-    [replicate] = lockstep.replicates
-    lockstep.replicates = [Listening(replicate.algorithm, replicate.max_evaluations)]
-    for _ in lockstep.run():
+    listening = Listening(domain)
+    for _ in replace(figure, domain=listening).lockstep().run():
         pass
-    return {"record": figure.record(), "fitness": lockstep.replicates[0].heard}
+    return {"record": figure.record(), "fitness": listening.heard}
 
 
 @pytest.mark.parametrize("case", CASES)
