@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import fnmatch
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -113,13 +113,31 @@ class FlatNetwork:
             return self._one(params, inputs)
         if len(params) == 1 and not self._could_be_sequence(params, inputs):
             return self._loop(params, inputs)
-        batching = self.plans.of(kind_of(params, inputs)).batching
-        if batching is None:
-            if is_transformed(params):
-                return self._loop(params, inputs)  # nothing can be tried out here
-            batching = self._find_batching(params, inputs)
-            self.plans.note(kind_of(params, inputs), batching=batching)
-        return self._batched(batching, params, inputs)
+        return self._batched(self._batching(params, inputs), params, inputs)
+
+    def parts(self, genome: Tensor) -> list[Tensor]:
+        """Views of the parameters in a genome (P,)."""
+        parts = genome.split(self._sizes)
+        return [part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)]
+
+    def of_parts(self, parts: Sequence[Tensor], params: Tensor, inputs: Experiences) -> Any:
+        """Outputs (1, I, ...) as a call with one genome gives them, from other tensors as its parameters.
+
+        Args:
+            parts: What ``parts(params[0])`` returns, or copies of it, such as leaves of a graph; for what
+                ``is_sequence`` better with the axis of one genome in front, as a graph holds the gradients of
+                tensors that it reshapes until the end.
+            params: The genome (1, P).
+            inputs: Inputs (1, I, ...).
+        """
+        host = self._host(params)
+        layers = host.sequence
+        sequence = self._could_be_sequence(params, inputs)
+        if layers is not None and sequence and self._batching(params, inputs) == "stacked":
+            stack = _shaped(parts, [(1, *shape) for shape in self._shapes])
+            return host.call(stack, lambda _: run_sequence(layers, inputs, linear_of_values))
+        outputs = host.call(_shaped(parts, self._shapes), self._function(take(inputs, 0)))
+        return outputs[None] if isinstance(outputs, Tensor) else outputs
 
     def is_sequence(self, params: Tensor, inputs: Experiences) -> bool:
         """Whether the module is, and is computed as, linear layers and activations one after the other."""
@@ -170,7 +188,7 @@ class FlatNetwork:
             raise ValueError(f"expected a genome of shape ({self.num_params},), got {tuple(genome.shape)}")
         named = self._named(module)
         with torch.no_grad():
-            for name, part in zip(self.names, self._views(genome), strict=True):
+            for name, part in zip(self.names, self.parts(genome), strict=True):
                 named[name].copy_(part)
         return module
 
@@ -230,13 +248,23 @@ class FlatNetwork:
         return ModuleHost(self._module, self.names)
 
     def _one(self, params: Tensor, inputs: Experiences) -> Any:
-        return self._host(params).call(self._views(params), self._function(inputs))
+        return self._host(params).call(self.parts(params), self._function(inputs))
 
     def _loop(self, params: Tensor, inputs: Experiences) -> Any:
         rows = [self._one(row, take(inputs, n)) for n, row in enumerate(params)]
         if not all(isinstance(row, Tensor) for row in rows):
             return rows[0]  # no tensor either: the caller says so
         return rows[0][None] if len(rows) == 1 else torch.stack(rows)
+
+    def _batching(self, params: Tensor, inputs: Experiences) -> str:
+        """How these are computed: as was found out, or is now."""
+        batching = self.plans.of(kind_of(params, inputs)).batching
+        if batching is None:
+            if is_transformed(params):
+                return "looped"  # nothing can be tried out here
+            batching = self._find_batching(params, inputs)
+            self.plans.note(kind_of(params, inputs), batching=batching)
+        return batching
 
     def _batched(self, batching: str, params: Tensor, inputs: Experiences) -> Any:
         if batching == "mapped":
@@ -285,13 +313,13 @@ class FlatNetwork:
         return "looped"
 
     def _ask_twice(self, genome: Tensor, inputs: Experiences) -> None:
-        host, views, function = self._host(genome), self._views(genome), self._function(inputs)
+        host, views, function = self._host(genome), self.parts(genome), self._function(inputs)
         refuse_different_answers(lambda times: host.answers(views, function, times))
 
     def _unreached(self, genome: Tensor, inputs: Experiences) -> tuple[str, ...] | None:
         """Names of the parameters that the outputs do not depend on; None where there are no gradients."""
         with torch.enable_grad():
-            views = [view.detach().requires_grad_() for view in self._views(genome)]
+            views = [view.detach().requires_grad_() for view in self.parts(genome)]
             outputs = self._host(genome).call(views, self._function(inputs))
         if not outputs.requires_grad:
             return None
@@ -307,11 +335,6 @@ class FlatNetwork:
     def _function(self, inputs: Experiences) -> Callable[[nn.Module], Any]:
         forward = self._forward
         return lambda module: module(inputs) if forward is None else forward(module, inputs)
-
-    def _views(self, params: Tensor) -> list[Tensor]:
-        """The parameters in a genome (P,)."""
-        parts = params.split(self._sizes)
-        return [part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)]
 
     def _mark(self, chosen: list[bool]) -> Tensor:
         return torch.tensor(chosen).repeat_interleave(torch.tensor(self._sizes))
@@ -346,6 +369,11 @@ class FlatNetwork:
 def _uncompiled(module: nn.Module) -> nn.Module:
     """The module behind one that torch.compile has wrapped."""
     return module._orig_mod if type(module).__name__ == "OptimizedModule" else module  # type: ignore[return-value]
+
+
+def _shaped(parts: Sequence[Tensor], shapes: Sequence[tuple[int, ...]]) -> list[Tensor]:
+    both = zip(parts, shapes, strict=True)
+    return [part if part.shape == shape else part.view(shape) for part, shape in both]
 
 
 def _as_tensor(value: Any, like: Tensor) -> Tensor:

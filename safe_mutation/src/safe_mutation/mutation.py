@@ -220,7 +220,7 @@ class Mutation:
             request = self._read(params, experiences, per_parent, generator, used=used, required=required)
             children, info = self._mutate(request, sensitivity, return_info)
             if request.mask is not None:
-                children = torch.where(request.mask, children, request.params)
+                torch.where(request.mask, children, request.params, out=children)
             restored = request.genomes.restore_dtype(children)
         if not return_info:
             self._warn_of_missed_divergences(info)
@@ -240,6 +240,10 @@ class Mutation:
     ) -> Module | tuple[Module, MutationInfo]:
         """Mutate a module's trainable parameters in place.
 
+        All that can fail comes before the first parameter is written. With a sigma, the control and SM-G-SUM
+        need memory for two genomes in single precision (for 10^9 weights 8 GB) and the gradient of one layer;
+        with ``return_info`` for more of them.
+
         Args:
             module: A module of the architecture that the operator was made for.
             return_info: Also return a MutationInfo.
@@ -257,7 +261,12 @@ class Mutation:
         own = self
         if isinstance(self.network, FlatNetwork):
             own = replace(self, network=self.network.borrowing(module))
-        genome = torch.cat([p.detach().reshape(-1) for p in parameters])
+        parts = [p.detach().reshape(-1) for p in parameters]
+        if self.divergence is None and self.precision is None:
+            # As they are computed: of a large module in half precision there is no room for both.
+            parts = [part.to(torch.promote_types(part.dtype, torch.float32)) for part in parts]
+        genome = torch.cat(parts)
+        del parts
         result: Any = own(genome, return_info=return_info, **arguments)  # type: ignore[call-overload]
         child, *info = result if return_info else (result,)
         with torch.no_grad():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,9 @@ from safe_mutation.arrays import read_array
 from safe_mutation.experiences import Experiences
 from safe_mutation.genomes import Genomes
 from safe_mutation.intensity import Divergence, targets
-from safe_mutation.noise import Streams, standard_normal
+from safe_mutation.noise import Source, Streams, standard_normal
+
+PIECE = 2**22  # random numbers (16 MB) drawn at once where a second genome of them would be too much
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,23 @@ class Request:
 
     def noise(self) -> Tensor:
         """Standard normal numbers (N, P), zero for weights that do not mutate."""
-        like = torch.empty_like(self.params, dtype=self.genomes.noise_dtype)
-        drawn = standard_normal(self.streams.noise, like).to(self.params)
+        drawn = self._noise(self.streams.noise, self.params)
         return drawn if self.mask is None else drawn * self.mask
+
+    def noise_in_pieces(self) -> Iterator[tuple[slice, Tensor]]:
+        """The numbers before the mask, a piece of all N*P of them at a time: its place, and fresh memory."""
+        source, total = self.streams.noise, self.params.numel()
+        if not isinstance(source, np.random.Generator):  # a stream on a GPU has no pieces
+            yield slice(total), self._noise(source, self.params).view(-1)
+            return
+        for start in range(0, total, PIECE):
+            piece = slice(start, start + PIECE)
+            yield piece, self._noise(source, self.params.reshape(-1)[piece])
+
+    def _noise(self, sources: Source | list[Source], params: Tensor) -> Tensor:
+        """Standard normal numbers for parents (N, P) or for some weights of theirs."""
+        like = torch.empty_like(params, dtype=self.genomes.noise_dtype)
+        return standard_normal(sources, like).to(params)
 
     def per_parent(self, values: Tensor) -> Any:
         """Numbers (N,) in the caller's kind of array, or the one number of a single genome."""

@@ -17,7 +17,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from safe_mutation import linear_shortcut, per_experience
+from safe_mutation import by_parameter, linear_shortcut, per_experience
 from safe_mutation.batched_network import BatchedNetwork, planned
 from safe_mutation.chunks import parents_at_once
 from safe_mutation.experience_sets import ExperienceSets
@@ -55,6 +55,8 @@ def summed(network: Network, params: Tensor, inputs: Experiences, *, chunk_size:
     copies = _cheap_copies(network, params, inputs, ways)
 
     def compute(chosen: slice) -> Tensor:
+        if isinstance(network, FlatNetwork) and len(params[chosen]) == copies == 1:
+            return by_parameter.summed(network, params[chosen], take(inputs, chosen))
         gradients, _ = gradient_per_output(None, network, params[chosen], take(inputs, chosen), copies)
         return combined((gradient.abs_() for gradient in gradients), rows=1, power=1)
 

@@ -94,14 +94,35 @@ class SMG(Mutation):
         raise NotImplementedError
 
     def _mutate(self, request: Request, given: Any, detailed: bool) -> tuple[Tensor, MutationInfo]:
+        if self.sigma is not None and self.reusable_sensitivity and not detailed:
+            measured = self._measured(request, given, None)
+            return self._mutate_in_pieces(request, measured, self.sigma), MutationInfo()
         noise = request.noise()
         if self.sigma is not None:
             noise.mul_(self.sigma)
-        measured = self._measure(request, noise) if given is None else _read_sensitivity(request, given)
-        require_finite(measured, "finite sensitivities")
+        measured = self._measured(request, given, noise)
         if self.divergence is not None:
             return self._mutate_to(request, request.targets(self.divergence), noise, measured, detailed)
         return self._mutate_by(request, noise, measured, detailed)
+
+    def _measured(self, request: Request, given: Any, delta: Tensor | None) -> Tensor:
+        measured = self._measure(request, delta) if given is None else _read_sensitivity(request, given)
+        require_finite(measured, "finite sensitivities")
+        return measured
+
+    def _mutate_in_pieces(self, request: Request, measured: Tensor, sigma: float) -> Tensor:
+        """Children (N, P) by the paper's rules in the memory of the sensitivities (N, P).
+
+        Noise is drawn for some weights at a time: large networks fill the memory.
+        """
+        without = scaling.insensitive(measured, self._power)
+        children = scaling.absolute_(measured, without, self.zero, self.floor).reshape(-1)
+        parents = request.params.reshape(-1)
+        clip = float("inf") if self.weight_clip is None else self.weight_clip
+        for piece, noise in request.noise_in_pieces():
+            steps = noise.mul_(sigma).div_(children[piece]).clamp_(-clip, clip)
+            children[piece] = steps.add_(parents[piece])
+        return children.view(request.params.shape)
 
     def _mutate_by(
         self, request: Request, delta: Tensor, measured: Tensor, detailed: bool
