@@ -3,6 +3,7 @@
     python benchmarks/operators.py time [--nets maze parity ...]     # adds to operators.json
     python benchmarks/operators.py memory [--nets ...]
     python benchmarks/operators.py scaling [--device cuda]           # one parent of 1e4 .. 1e8 weights
+    python benchmarks/operators.py in-place [--sizes 1e8 1e9]        # a bfloat16 module, by mutate_
     python benchmarks/operators.py population [--device cuda]        # 1 .. 1000 parents
     python benchmarks/operators.py table                             # operators.json as Markdown
 
@@ -43,6 +44,7 @@ from safe_mutation.presets import PRESETS
 RESULTS = Path(__file__).with_name("operators.json")
 OPERATORS = ("SM-G-SUM", "SM-G-ABS", "SM-G-SO", "SM-R")
 INTENSITY = PRESETS["breadcrumb-hard-maze"].intensity
+COMMANDS = ("time", "memory", "scaling", "in-place", "population", "table", "once", "once-in-place")
 SECONDS_PER_CASE = 10.0
 MAZE, PARITY = hard_maze_network(), ParityNetwork()
 
@@ -199,6 +201,7 @@ class PeakMemory:
     """The most memory that was resident during a block above what was before, on Linux."""
 
     megabytes = 0.0
+    most = 0  # kilobytes of the whole process
 
     def __enter__(self) -> PeakMemory:
         Path("/proc/self/clear_refs").write_text("5")  # resets the peak
@@ -206,7 +209,8 @@ class PeakMemory:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.megabytes = (self._kilobytes("VmHWM") - self._before) / 1024
+        self.most = self._kilobytes("VmHWM")
+        self.megabytes = (self.most - self._before) / 1024
 
     @staticmethod
     def _kilobytes(name: str) -> int:
@@ -242,6 +246,47 @@ def measure_scaling(weights: int, device: str) -> dict[str, float]:
             megabytes = torch.cuda.max_memory_allocated() / 2**20
             torch.cuda.reset_peak_memory_stats()
         result |= {f"{operator} ms": 1e3 * min(seconds[1:]), f"{operator} MB": megabytes}
+    return result
+
+
+def deep_module(weights: int) -> nn.Sequential:
+    """64 inputs, ReLU layers up to 4096 wide, 4 outputs: about so many bfloat16 weights."""
+    width = min(4096, max(4, round((weights / 6) ** 0.5)))
+    widths = [64] + [width] * (1 + max(1, round(weights / width**2)))
+    layers: list[nn.Module] = []
+    for a, b in pairwise(widths):
+        linear = nn.Linear(a, b, dtype=torch.bfloat16)
+        nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
+        layers += [linear, nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(width, 4, dtype=torch.bfloat16))
+
+
+def once_in_place(operator: str, weights: str) -> None:
+    """Print as JSON what the first mutation of a module in place takes, and the process in all."""
+    torch.manual_seed(0)
+    module = deep_module(int(weights))
+    # The control needs to know no network; the others keep a copy of the module.
+    op: Any = make(operator, None if operator == "control" else module, intensity=INTENSITY[operator])
+    experiences = torch.rand(100, 64)
+    with PeakMemory() as peak:
+        start = time.process_time()
+        op.mutate_(module, experiences=experiences, generator=0)
+        seconds = time.process_time() - start
+    result = {
+        "weights": sum(p.numel() for p in module.parameters()),
+        "seconds": seconds,
+        "added MB": peak.megabytes,
+        "process MB": peak.most / 1024,
+    }
+    print(json.dumps(result))
+
+
+def measure_in_place(operator: str, weights: int) -> dict[str, float]:
+    """What ``once_in_place`` says in a fresh process."""
+    command = [sys.executable, __file__, "once-in-place", operator, str(weights)]
+    result: dict[str, float] = json.loads(
+        subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    )
     return result
 
 
@@ -321,6 +366,16 @@ def tables(results: dict[str, Any]) -> str:
                 for op in ("control", *OPERATORS)
             ]
             lines.append(f"| {row['weights']:,} | {' | '.join(cells)} |")
+    rows = results.get("in place")
+    if rows:
+        lines += [
+            "",
+            "| weights, bfloat16 | operator | time | peak, added | peak, process |",
+            "|---" * 5 + "|",
+        ]
+    for key, row in (rows or {}).items():
+        sizes = f"{row['added MB'] / 1024:.1f} GB | {row['process MB'] / 1024:.1f} GB"
+        lines.append(f"| {row['weights']:,} | {key.split(': ')[1]} | {row['seconds']:.3g} s | {sizes} |")
     for name, title in (("population cpu", "parents"), ("population cuda", "parents, GPU")):
         rows = results.get(name)
         if rows:
@@ -347,7 +402,7 @@ def _ratio(value: float) -> str:
 def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", choices=["time", "memory", "scaling", "population", "table", "once"])
+    parser.add_argument("what", choices=COMMANDS)
     parser.add_argument("arguments", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("--nets", nargs="+", choices=list(NETS), default=list(NETS))
     parser.add_argument("--operators", nargs="+", choices=OPERATORS, default=list(OPERATORS))
@@ -357,12 +412,20 @@ def main() -> None:
     torch.set_num_threads(1)
     if options.what == "once":
         once(*options.arguments)
+    elif options.what == "once-in-place":
+        once_in_place(*options.arguments)
     elif options.what == "table":
         print(tables(load()))
     elif options.what == "scaling":
         sizes = options.sizes or [1e4, 1e5, 1e6, 1e7, 1e8] + ([1e9] if options.device == "cuda" else [])
         for size in sizes:
             save(f"scaling {options.device}", f"{size:g}", measure_scaling(int(size), options.device))
+    elif options.what == "in-place":
+        for size in options.sizes or [1e8, 1e9]:
+            for operator in ("control", "SM-G-SUM"):
+                result = measure_in_place(operator, int(size))
+                print(operator, json.dumps(result), flush=True)
+                save("in place", f"{size:g}: {operator}", result)
     elif options.what == "population":
         for size in options.sizes or [1, 20, 100, 250, 1000]:
             save(f"population {options.device}", f"{size:g}", measure_population(int(size), options.device))

@@ -75,10 +75,12 @@ def test_scaling(copy):
 def test_operators(copy):
     some = ["--nets", "parity RNN", "--operators", "SM-G-SUM"]
     commands = [["time", *some], ["memory", *some], ["scaling", "--sizes", "1e3"]]
+    commands.append(["in-place", "--sizes", "1e3"])
     run(copy / "operators.py", *commands, ["population", "--sizes", "2"], ["table"], SECONDS_PER_CASE=0.01)
     results = json.loads((copy / "operators.json").read_text())
     for section in ("time", "memory", "scaling cpu", "population cpu"):
         assert len(results[section]) == 1
+    assert list(results["in place"]) == ["1000: control", "1000: SM-G-SUM"]
 
 
 def test_calibration(copy):
