@@ -107,8 +107,7 @@ def by_workers(experiment, executor, **options):
         workers.close()
 
 
-@pytest.mark.parametrize("lag", [1, 3])
-@pytest.mark.parametrize("operator", ["SM-G-SUM", "SM-G-SO"])
+@pytest.mark.parametrize(("operator", "lag"), [("SM-G-SUM", 3), ("SM-G-SO", 1)])
 def test_any_number_of_workers_gives_the_same_history(operator, lag):
     one = experiment(RecurrentParity(), operator, runs=3, max_evaluations=262)
     one = Experiment(**{**vars(one), "group": 2, "lag": lag})
