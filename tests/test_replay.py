@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
@@ -50,6 +51,7 @@ class Listening:
 
 def replay(case):
     """The record and the fitness of 500 evaluations of run 0 of a figure's experiment."""
+    torch.set_num_threads(1)  # as reproduce.py does: two would round differently
     domain, method = CASES[case]
     figure = experiment(domain, method, runs=1, max_evaluations=500)
     listening = Listening(domain)
