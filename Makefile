@@ -12,7 +12,7 @@ demo: .venv/examples.installed
 		--max-evaluations 30000 --solutions 6
 
 test: .venv/tests.installed
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 # The tests, two to three times slower, and what they cover: of this process, compiled kernels left out.
 coverage: .venv/tests.installed
