@@ -264,6 +264,18 @@ def wait_for_lines(process, path, number):
         assert process.poll() is None, process.communicate()
 
 
+def test_a_worker_that_ends_while_the_pool_is_ended_is_no_trouble(monkeypatch):
+    crew = pool()
+    crew.submit(os.getpid).result(timeout=60)
+    workers = crew.context.processes
+    for worker in workers:
+        worker.kill()
+        worker.join()
+        monkeypatch.setattr(worker, "is_alive", lambda: True)  # as it was a moment ago
+    crew.kill_workers()
+    assert all(worker.exitcode is not None for worker in workers)
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_no_worker_outlives_the_driver(tmp_path, number):
     marker = f"marker-{os.getpid()}-{number}"

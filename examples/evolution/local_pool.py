@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any
 
@@ -42,7 +43,8 @@ class LocalPool(ProcessPoolExecutor):
         self.shutdown(wait=False, cancel_futures=True)
         for process in self.context.processes:
             if process.is_alive() and process.pid is not None:
-                os.kill(process.pid, self.farewell)
+                with suppress(ProcessLookupError):  # the pool's own thread may have seen it end by now
+                    os.kill(process.pid, self.farewell)
         for process in self.context.processes:
             process.join()
 
