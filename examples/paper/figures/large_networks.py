@@ -11,8 +11,6 @@ from paper.figures.success_curves import Solved, SuccessCurves
 from paper.statistics import Claim, more_solved
 from paper.table_s2 import TABLE_S2
 
-METHODS = ("control", "SM-G-SUM", "SM-G-SO")  # the paper compares no others here
-
 
 @dataclass(frozen=True)
 class LargeNetworks(Figure):
@@ -45,7 +43,7 @@ def panel(size: int) -> SuccessCurves:
             for other in ("SM-G-SO", "control")
         ]
 
-    return SuccessCurves(f"figure-4-{size}", domain, claims, METHODS)
+    return SuccessCurves(f"figure-4-{size}", domain, claims)
 
 
 FIGURE_4 = LargeNetworks("figure-4", tuple(panel(size) for size in (32, 64, 101)))

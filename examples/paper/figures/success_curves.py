@@ -19,6 +19,7 @@ from paper.figure import Figure, Job, Request
 from paper.statistics import Claim, alike, faster, more_solved, solved_by, table
 from paper.style import COLOURS, METHODS, SM_G, save_figure
 from paper.table_s2 import TABLE_S2, experiment
+from safe_mutation.presets import PRESETS
 
 PAPER_CURVES = Path(__file__).parents[1] / "paper_curves.json"
 Solved = dict[str, np.ndarray]  # method -> evaluations (R,) at which its runs were solved, inf for never
@@ -31,12 +32,15 @@ class SuccessCurves(Figure):
     Attributes:
         domain: Name of the domain.
         claims_of: What the paper says of it.
-        methods: Those that the paper compares here.
     """
 
     domain: str
     claims_of: Callable[[Solved], list[Claim]]
-    methods: tuple[str, ...] = METHODS
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Those that the paper compares here: table S1 has their intensities."""
+        return tuple(method for method in METHODS if method in PRESETS[self.domain].intensity)
 
     def jobs(self, request: Request) -> list[Job]:
         """A search for each method."""
