@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-DAMPING = 0.1  # a weight's step is at most 1 / DAMPING times that of the root mean square sensitivity
+DAMPING = 0.1  # with exponent 1 a step is at most 1 / DAMPING times that of the root mean square sensitivity
 
 
 def insensitive(sensitivities: Tensor, power: int) -> Tensor:
@@ -26,8 +26,8 @@ def absolute_(sensitivities: Tensor, without: Tensor, zero: float, floor: float)
     return sensitivities.masked_fill_(without, zero).clamp_(min=floor)
 
 
-def relative(sensitivities: Tensor, without: Tensor, mask: Tensor | None) -> Tensor:
-    """A rule without a constant of the outputs' scale: sqrt( s^2 + 0.01 mean s^2 ).
+def relative(sensitivities: Tensor, without: Tensor, mask: Tensor | None, exponent: float = 1.0) -> Tensor:
+    """A rule without a constant of the outputs' scale: sqrt( s^2 + 0.01 mean s^2 ), to a power.
 
     The mean is over the weights that mutate and that have any effect. Those without effect get the mean step
     of the others; if there are no others, they are not rescaled.
@@ -39,6 +39,8 @@ def relative(sensitivities: Tensor, without: Tensor, mask: Tensor | None) -> Ten
     squares = (sensitivities / largest).square_()  # relative to the largest: squares could overflow
     mean = squares.masked_fill(~counted, 0).sum(1, keepdim=True) / number
     scale = squares.add_(DAMPING**2 * mean).sqrt_()
+    if exponent != 1:
+        scale = scale.pow_(exponent)
     steps = (1 / scale).masked_fill_(~counted, 0).sum(1, keepdim=True) / number
     typical = torch.where(steps > 0, 1 / steps, 1)
     return torch.where(without, typical, scale)

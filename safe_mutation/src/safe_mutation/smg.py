@@ -63,6 +63,15 @@ class SMG(Mutation):
         ),
     )
 
+    exponent: float = field(
+        default=1.0,
+        kw_only=True,
+        metadata=doc(
+            "With a divergence: steps go with delta / s^exponent. Below 1 the differences between weights "
+            "are made up for in part; 0 would be the control's direction."
+        ),
+    )
+
     calibrate = calibrate
 
     _reach: ClassVar[float] = 1.0
@@ -81,6 +90,9 @@ class SMG(Mutation):
         require_positive("zero", self.zero)
         if self.divergence is not None and (self.floor, self.zero) != (FLOOR, ZERO):
             raise ValueError("expected floor and zero with sigma only, got them with divergence")
+        require_positive("exponent", self.exponent)
+        if self.sigma is not None and self.exponent != 1:
+            raise ValueError(f"expected exponent with divergence only, got {self.exponent!r} with sigma")
         if self.weight_clip is not None:
             require_positive("weight_clip", self.weight_clip)
 
@@ -167,7 +179,7 @@ class SMG(Mutation):
     ) -> tuple[Tensor, MutationInfo]:
         """Children (N, P) that diverge as wanted (N,)."""
         without = scaling.insensitive(measured, self._power)
-        directions = noise.div_(scaling.relative(measured, without, request.mask))
+        directions = noise.div_(scaling.relative(measured, without, request.mask, self.exponent))
         reach = torch.linalg.vector_norm(measured * directions, dim=1, dtype=torch.float64).cpu().numpy()
         unknown = cautious(request.params, directions)
         with np.errstate(divide="ignore"):
