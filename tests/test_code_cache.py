@@ -69,8 +69,53 @@ assert hits == 0 and "cannot be used" in messages[0], messages
 """
 
 
+IMPORTED = """
+def versions(factor):
+    (folder / "helpers.py").write_text(f'''
+from gym_safemaze.jit import kernel
+
+@kernel
+def scaled(a):
+    return {factor} * a
+''')
+    (folder / "between.py").write_text('''
+from gym_safemaze.jit import kernel
+from helpers import scaled
+
+@kernel
+def twice_scaled(a):
+    return scaled(scaled(a))
+''')
+    (folder / "kernels.py").write_text('''
+from between import twice_scaled
+from gym_safemaze.jit import kernel
+
+@kernel
+def use(a):
+    return twice_scaled(a)
+''')
+
+def use():
+    for name in ("helpers", "between", "kernels"):
+        sys.modules.pop(name, None)
+    importlib.invalidate_caches()
+    module = importlib.import_module("kernels")
+    return module.use(1), sum(module.use.stats.cache_hits.values())
+
+sys.path.insert(0, str(folder))
+versions(3)
+assert use() == (9, 0)
+assert use() == (9, 1)
+versions(10)
+assert use() == (100, 0), "a kernel imported by an imported one has changed"
+assert use() == (100, 1)
+"""
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs limits on file sizes")
-@pytest.mark.parametrize("case", [DAMAGE, FULL_DISK, BOTH], ids=["damage", "full disk", "both"])
+@pytest.mark.parametrize(
+    "case", [DAMAGE, FULL_DISK, BOTH, IMPORTED], ids=["damage", "full disk", "both", "imported"]
+)
 def test_compiled_code_that_cannot_be_used_is_compiled_again(case, tmp_path):
     kept = {key: value for key, value in os.environ.items() if not key.startswith("NUMBA")}
     done = subprocess.run(

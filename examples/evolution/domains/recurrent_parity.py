@@ -1,4 +1,4 @@
-"""Recurrent Parity (paper, section 4): all bit strings of four, all genomes, in one forward pass."""
+"""Recurrent Parity (paper, section 4): all bit strings of four at once."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
-import torch
 
 from evolution.domain import Domain, Evaluation
+from evolution.networks.parity_policy import classify
 from evolution.networks.parity_rnn import ParityNetwork
 
 STRINGS = np.array(list(itertools.product([0, 1], repeat=4)), dtype=np.float32)[:, :, None]  # (16, 4, 1)
 LABELS = STRINGS.sum(axis=(1, 2)).astype(int) % 2
-SMALLEST = np.finfo(np.float32).tiny  # keeps the logarithm of a probability that underflowed finite
 
 
 @dataclass(frozen=True)
@@ -41,16 +40,6 @@ class RecurrentParity(Domain):
 
     def evaluate(self, genomes: np.ndarray) -> Evaluation:
         """Classify the sixteen strings with each of the genomes (N, P)."""
-        right = probabilities_of_parity(self.network, genomes)
-        fitness = np.log(np.maximum(right, SMALLEST)).mean(axis=1, dtype=np.float64)
+        right, likelihoods = classify(genomes, STRINGS[:, :, 0], LABELS, self.outputs)
         experiences = np.broadcast_to(STRINGS, (len(genomes), *STRINGS.shape))
-        return Evaluation(fitness, np.all(right > 0.5, axis=1), experiences, right)
-
-
-def probabilities_of_parity(network: ParityNetwork, genomes: np.ndarray) -> np.ndarray:
-    """Probability (N, 16) that each genome gives to the true parity of each string."""
-    with torch.inference_mode():
-        outputs = network(torch.from_numpy(genomes), torch.from_numpy(STRINGS)).numpy()
-    if network.outputs == 1:  # the probability of odd
-        return np.where(LABELS, outputs[:, :, 0], 1 - outputs[:, :, 0])
-    return outputs[:, np.arange(len(LABELS)), LABELS]
+        return Evaluation(likelihoods.mean(axis=1), np.all(right > 0.5, axis=1), experiences, right)

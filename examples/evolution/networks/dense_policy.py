@@ -8,22 +8,16 @@ one vector instruction serves several of them.
 
 from __future__ import annotations
 
-import math
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
 
-from gym_safemaze import jit
+from evolution.networks.activations import selu, sigmoid
+from gym_safemaze.jit import kernel
 
-SELU_SCALE = np.float32(1.0507009873554805)
-SELU_ALPHA_SCALE = np.float32(1.0507009873554805 * 1.6732632423543772)
-LANES = 16  # networks in a block: two vector registers
+LANES = 16  # networks in a block; loops of a length that the compiler knows become vector instructions
 CHUNK = 8  # inputs added up at a time: every layer is padded with zeros to a multiple of it
-
-# Loops over the LANES become vector instructions because the compiler knows their length; "contract"
-# fuses each product with its sum.
-kernel = partial(jit.kernel, fastmath={"contract"})
 
 
 class DensePolicy:
@@ -72,31 +66,6 @@ def _padded_order(widths: tuple[int, ...]) -> np.ndarray:
 
 
 @kernel
-def _selu(value):  # type: ignore[no-untyped-def]
-    """SELU without a call to expm1, which would keep the loop around it from being vectorised.
-
-    A polynomial gives e = expm1(value / 32), and five times e (e + 2) is the expm1 of the double.
-    """
-    negative = value if value < np.float32(0) else np.float32(0)  # 0, too, where the value is nan
-    negative = negative if negative > np.float32(-18) else np.float32(-18)  # expm1 is -1 from there on
-    r = negative * np.float32(1 / 32)
-    p = np.float32(1 / 5040)
-    p = p * r + np.float32(1 / 720)
-    p = p * r + np.float32(1 / 120)
-    p = p * r + np.float32(1 / 24)
-    p = p * r + np.float32(1 / 6)
-    p = p * r + np.float32(1 / 2)
-    e = (p * r) * r + r
-    e = e * e + (e + e)
-    e = e * e + (e + e)
-    e = e * e + (e + e)
-    e = e * e + (e + e)
-    e = e * e + (e + e)
-    positive = np.float32(0) if value < np.float32(0) else value  # nan stays nan
-    return SELU_SCALE * positive + SELU_ALPHA_SCALE * e
-
-
-@kernel
 def _decide(weights, widths, observations, x, z, outputs):  # type: ignore[no-untyped-def]
     """Write outputs (N, out) for weights (blocks, ...) and observations (N, in); x and z are scratch."""
     for block in range(weights.shape[0]):
@@ -111,12 +80,11 @@ def _decide(weights, widths, observations, x, z, outputs):  # type: ignore[no-un
         for layer in range(len(widths) - 1):
             if layer:
                 for i in range(widths[layer] * LANES):
-                    x[i] = _selu(z[i])
+                    x[i] = selu(z[i])
             start = _weigh(weights[block], start, widths[layer], widths[layer + 1], x, z)
         for lane in range(lanes):
             for unit in range(outputs.shape[1]):
-                total = z[unit * LANES + lane]
-                outputs[first + lane, unit] = np.float32(1) / (np.float32(1) + math.exp(-total))
+                outputs[first + lane, unit] = sigmoid(z[unit * LANES + lane])
 
 
 @kernel

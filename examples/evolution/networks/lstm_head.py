@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from gym_safemaze import jit
+from evolution.networks.activations import ONE, ZERO, sigmoid, tanh
+from gym_safemaze.jit import kernel
 
 INPUTS = 12
 HIDDEN = 20
@@ -26,9 +27,8 @@ READOUT = SECOND + ROWS[1] * GATES
 PACKED = READOUT + (HIDDEN + 1) * OUTPUTS
 WEIGHTS = sum(GATES * (size + HIDDEN + 2) for size in SIZES) + (HIDDEN + 1) * OUTPUTS
 
-ZERO, ONE, TWO = np.float32(0), np.float32(1), np.float32(2)
-
-kernel = partial(jit.kernel, fastmath={"contract"})
+# Products fused with their sums, and sums in any order: for derivatives, never for a decision.
+derivative_kernel = partial(kernel, fastmath={"contract", "nsz", "reassoc"})
 
 
 @lru_cache(maxsize=1)
@@ -112,36 +112,6 @@ class HeadPass:
 
 
 @kernel
-def _expm1(value: Any) -> Any:
-    """expm1 of a value of at most 0: a polynomial of a 32nd, doubled five times by e (e + 2)."""
-    limited = np.float32(-18) if value < np.float32(-18) else value  # expm1 is -1 from there on
-    r = limited * np.float32(1 / 32)
-    p = np.float32(1 / 5040)
-    p = p * r + np.float32(1 / 720)
-    p = p * r + np.float32(1 / 120)
-    p = p * r + np.float32(1 / 24)
-    p = p * r + np.float32(1 / 6)
-    p = p * r + np.float32(1 / 2)
-    e = (p * r) * r + r
-    for _ in range(5):
-        e = e * e + (e + e)
-    return e
-
-
-@kernel
-def _sigmoid(value: Any) -> Any:
-    e = _expm1(-abs(value))
-    return (ONE if value >= ZERO else ONE + e) / (TWO + e)
-
-
-@kernel
-def _tanh(value: Any) -> Any:
-    e = _expm1(-TWO * abs(value))
-    size = -e / (TWO + e)
-    return size if value >= ZERO else -size
-
-
-@kernel
 def _add_rows(weights: Any, values: Any, z: Any) -> None:
     """Add to z (GATES,) the product of values (J,) and the matrix (J, GATES) that starts at weights."""
     for j in range(len(values)):
@@ -160,13 +130,13 @@ def _cell(weights: Any, inputs: Any, state: Any, gates: Any, after: Any) -> None
     _add_rows(weights, inputs, gates)
     _add_rows(weights[size * GATES :], state[0], gates)
     for r in range(2 * HIDDEN):
-        gates[r] = _sigmoid(gates[r])
+        gates[r] = sigmoid(gates[r])
     for r in range(HIDDEN):
-        gates[2 * HIDDEN + r] = _tanh(gates[2 * HIDDEN + r])
-        gates[3 * HIDDEN + r] = _sigmoid(gates[3 * HIDDEN + r])
+        gates[2 * HIDDEN + r] = tanh(gates[2 * HIDDEN + r])
+        gates[3 * HIDDEN + r] = sigmoid(gates[3 * HIDDEN + r])
     for r in range(HIDDEN):
         after[1, r] = gates[HIDDEN + r] * state[1, r] + gates[r] * gates[2 * HIDDEN + r]
-        after[0, r] = gates[3 * HIDDEN + r] * _tanh(after[1, r])
+        after[0, r] = gates[3 * HIDDEN + r] * tanh(after[1, r])
 
 
 @kernel
@@ -179,7 +149,7 @@ def _step(packed: Any, features: Any, state: Any, gates1: Any, gates2: Any, afte
         total = w[HIDDEN * OUTPUTS + k]
         for j in range(HIDDEN):
             total += w[j * OUTPUTS + k] * after[2, j]
-        outputs[k] = _sigmoid(total)
+        outputs[k] = sigmoid(total)
 
 
 @kernel
@@ -230,7 +200,7 @@ def _cell_backward(
     """
     for r in range(HIDDEN):
         i, f, u, o = gates[r], gates[HIDDEN + r], gates[2 * HIDDEN + r], gates[3 * HIDDEN + r]
-        squashed = _tanh(cell_after[r])
+        squashed = tanh(cell_after[r])
         change = cell[r] + hidden[r] * o * (ONE - squashed * squashed)
         of_gates[r] = change * u * i * (ONE - i)
         of_gates[HIDDEN + r] = change * cell_before[r] * f * (ONE - f)
@@ -245,7 +215,7 @@ def _cell_backward(
         hidden[j] = _inner(weights[(size + j) * GATES :], of_gates)
 
 
-@partial(jit.kernel, fastmath={"contract", "nsz", "reassoc"})
+@derivative_kernel
 def _inner(weights: Any, values: Any) -> Any:
     total = ZERO
     for r in range(GATES):
@@ -291,7 +261,7 @@ def _cell_tangents(
     _add_rows(weights[size * GATES :], hidden, z)
     for r in range(HIDDEN):
         i, f, u, o = gates[r], gates[HIDDEN + r], gates[2 * HIDDEN + r], gates[3 * HIDDEN + r]
-        squashed = _tanh(cell_after[r])
+        squashed = tanh(cell_after[r])
         change = z[HIDDEN + r] * f * (ONE - f) * cell_before[r] + f * cell[r]
         change += z[r] * i * (ONE - i) * u + i * z[2 * HIDDEN + r] * (ONE - u * u)
         cell[r] = change

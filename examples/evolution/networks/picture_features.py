@@ -20,13 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from gym_safemaze import jit
+from evolution.networks.activations import SELU_ALPHA_SCALE, SELU_SCALE, ZERO, selu
+from gym_safemaze.jit import kernel
 
 CHANNELS = 12
 PICTURE = 64
-SELU_SCALE = np.float32(1.0507009873554805)
-SELU_ALPHA_SCALE = np.float32(1.0507009873554805 * 1.6732632423543772)
-ZERO = np.float32(0)
 
 WIDTH = 16  # elements in a row of every map
 PICTURE_PLANE = 16 * WIDTH
@@ -41,9 +39,8 @@ FIRST = CHANNELS * 25 + CHANNELS  # weights of each convolution, biases included
 SECOND = CHANNELS * CHANNELS * 25 + CHANNELS
 DEEPER = CHANNELS * CHANNELS * 9 + CHANNELS
 
-# Products fused with their sums; in derivatives, sums over a map in any order.
-forward_kernel = partial(jit.kernel, fastmath={"contract"})
-derivative_kernel = partial(jit.kernel, fastmath={"contract", "nsz", "reassoc"})
+# Products fused with their sums, and sums in any order: for derivatives, never for a decision.
+derivative_kernel = partial(kernel, fastmath={"contract", "nsz", "reassoc"})
 
 
 def count_weights(depth: int) -> int:
@@ -94,48 +91,26 @@ def new_maps(number: int, depth: int) -> tuple[np.ndarray, np.ndarray, np.ndarra
     )
 
 
-@forward_kernel
-def _selu(value: Any) -> Any:
-    """SELU without a call to expm1, which would keep the loop around it from being vectorised.
-
-    A polynomial gives e = expm1(value / 32), and five times e (e + 2) is the expm1 of the double.
-    """
-    negative = value if value < ZERO else ZERO
-    negative = negative if negative > np.float32(-18) else np.float32(-18)  # expm1 is -1 from there on
-    r = negative * np.float32(1 / 32)
-    p = np.float32(1 / 5040)
-    p = p * r + np.float32(1 / 720)
-    p = p * r + np.float32(1 / 120)
-    p = p * r + np.float32(1 / 24)
-    p = p * r + np.float32(1 / 6)
-    p = p * r + np.float32(1 / 2)
-    e = (p * r) * r + r
-    for _ in range(5):
-        e = e * e + (e + e)
-    positive = ZERO if value < ZERO else value  # nan stays nan
-    return SELU_SCALE * positive + SELU_ALPHA_SCALE * e
-
-
-@forward_kernel
+@kernel
 def _slope(activation: Any) -> Any:
     """Derivative of SELU where its value is ``activation``."""
     return activation + SELU_ALPHA_SCALE if activation < ZERO else SELU_SCALE
 
 
-@forward_kernel
+@kernel
 def _five(w: Any, at: int) -> Any:
     """Five weights as a tuple: loops over a tuple are unrolled, its elements stay in registers."""
     return w[at], w[at + 1], w[at + 2], w[at + 3], w[at + 4]
 
 
-@forward_kernel
+@kernel
 def _nine(w: Any, at: int) -> Any:
     """Nine weights as a tuple, see ``_five``."""
     a, b, c, d, e = _five(w, at)
     return a, b, c, d, e, w[at + 5], w[at + 6], w[at + 7], w[at + 8]
 
 
-@forward_kernel
+@kernel
 def _split(picture: Any, planes: Any) -> None:
     """Write the planes of a picture (64, 64), its gray levels from 0 to 1."""
     for y in range(PICTURE):
@@ -145,7 +120,7 @@ def _split(picture: Any, planes: Any) -> None:
                 row[k] = picture[y, 4 * k + u] * np.float32(1 / 255)
 
 
-@forward_kernel
+@kernel
 def _fill(biases: Any, z: Any, stride: int, start: int, length: int) -> None:
     """Set every channel of z to its bias."""
     for c in range(CHANNELS):
@@ -154,7 +129,7 @@ def _fill(biases: Any, z: Any, stride: int, start: int, length: int) -> None:
             q[p] = biases[c]
 
 
-@forward_kernel
+@kernel
 def _convolve_picture(x: Any, w: Any, z: Any) -> None:
     """Add to the 30 x 30 maps z the convolution of a picture's planes x, 5 x 5, stride 2."""
     for phase in range(4):
@@ -178,7 +153,7 @@ def _convolve_picture(x: Any, w: Any, z: Any) -> None:
                     q[p + 2 * LARGE_CHANNEL], q[p + 3 * LARGE_CHANNEL] = z2, z3
 
 
-@forward_kernel
+@kernel
 def _convolve_large(x: Any, w: Any, z: Any) -> None:
     """Add to the 13 x 13 maps z the convolution of the 30 x 30 maps x, 5 x 5, stride 2."""
     for o in range(0, CHANNELS, 4):
@@ -201,7 +176,7 @@ def _convolve_large(x: Any, w: Any, z: Any) -> None:
                     q[p + 2 * SMALL_CHANNEL], q[p + 3 * SMALL_CHANNEL] = z2, z3
 
 
-@forward_kernel
+@kernel
 def _convolve_small(x: Any, w: Any, z: Any) -> None:
     """Add to the 13 x 13 maps z the convolution of such maps x, 3 x 3, padded with zeros."""
     for o in range(0, CHANNELS, 3):
@@ -220,26 +195,26 @@ def _convolve_small(x: Any, w: Any, z: Any) -> None:
                 q[p], q[p + SMALL_CHANNEL], q[p + 2 * SMALL_CHANNEL] = z0, z1, z2
 
 
-@forward_kernel
+@kernel
 def _activate_large(maps: Any) -> None:
     """Apply SELU to 30 x 30 maps in place, and set what lies beside them to zero."""
     for plane in range(0, CHANNELS * LARGE_CHANNEL, LARGE_PLANE):
         y = maps[plane:]
         for p in range(LARGE_PLANE):
-            y[p] = _selu(y[p]) if p % WIDTH < 15 else ZERO
+            y[p] = selu(y[p]) if p % WIDTH < 15 else ZERO
 
 
-@forward_kernel
+@kernel
 def _activate_small(sums: Any, maps: Any) -> None:
     """Apply SELU to the 13 x 13 maps of sums, with zeros beside them."""
     for c in range(CHANNELS):
         start = c * SMALL_CHANNEL + SMALL_LEAD
         z, y = sums[start:], maps[start:]
         for p in range(SMALL):
-            y[p] = _selu(z[p]) if p % WIDTH < 13 else ZERO
+            y[p] = selu(z[p]) if p % WIDTH < 13 else ZERO
 
 
-@forward_kernel
+@kernel
 def _pool(maps: Any, found: Any) -> None:
     """Average every channel: its columns first, which are added up side by side."""
     for c in range(CHANNELS):
@@ -254,7 +229,7 @@ def _pool(maps: Any, found: Any) -> None:
         found[c] = total * np.float32(1 / 169)
 
 
-@forward_kernel
+@kernel
 def compute_features(
     g: Any, picture: Any, planes: Any, large: Any, small: Any, sums: Any, found: Any
 ) -> None:
@@ -275,7 +250,7 @@ def compute_features(
     _pool(small[-1], found)
 
 
-@forward_kernel
+@kernel
 def _features_of_all(
     g: Any, pictures: Any, planes: Any, large: Any, small: Any, sums: Any, found: Any
 ) -> None:

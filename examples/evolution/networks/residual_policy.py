@@ -6,20 +6,18 @@ other, and a rollout is fastest for one network at a time. Blocks of 16 units sh
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from gym_safemaze import jit
+from evolution.networks.activations import sigmoid, tanh
+from gym_safemaze.jit import kernel
 
 BLOCK = 16  # units computed together: every layer is padded with units of weight zero to a multiple of it
 CHUNK = 8  # inputs added up at a time
 
-ZERO, ONE, TWO = np.float32(0), np.float32(1), np.float32(2)
-
-kernel = partial(jit.kernel, fastmath={"contract"})
+ZERO = np.float32(0)
 
 
 class ResidualPolicy:
@@ -63,36 +61,6 @@ def _pack(genome: np.ndarray, widths: list[int]) -> np.ndarray:
 
 
 @kernel
-def _expm1(value: Any) -> Any:
-    """expm1 of a value of at most 0: a polynomial of a 32nd, doubled five times by e (e + 2)."""
-    limited = np.float32(-18) if value < np.float32(-18) else value  # expm1 is -1 from there on
-    r = limited * np.float32(1 / 32)
-    p = np.float32(1 / 5040)
-    p = p * r + np.float32(1 / 720)
-    p = p * r + np.float32(1 / 120)
-    p = p * r + np.float32(1 / 24)
-    p = p * r + np.float32(1 / 6)
-    p = p * r + np.float32(1 / 2)
-    e = (p * r) * r + r
-    for _ in range(5):
-        e = e * e + (e + e)
-    return e
-
-
-@kernel
-def _tanh(value: Any) -> Any:
-    e = _expm1(-TWO * abs(value))
-    size = -e / (TWO + e)
-    return size if value >= ZERO else -size
-
-
-@kernel
-def _sigmoid(value: Any) -> Any:
-    e = _expm1(-abs(value))
-    return (ONE if value >= ZERO else ONE + e) / (TWO + e)
-
-
-@kernel
 def _decide(
     weights: Any, widths: Any, skip_every: int, observations: Any, x: Any, z: Any, saved: Any, outputs: Any
 ) -> None:
@@ -106,13 +74,13 @@ def _decide(
             start = _weigh(w, start, widths[layer], widths[layer + 1], x, z)
             if layer < hidden:
                 for j in range(widths[layer + 1]):
-                    x[j] = _tanh(z[j])
+                    x[j] = tanh(z[j])
                 if layer % skip_every == 0:
                     for j in range(widths[layer + 1]):
                         x[j] += saved[j] if layer else ZERO
                         saved[j] = x[j]
         for k in range(outputs.shape[1]):
-            outputs[n, k] = _sigmoid(z[k])
+            outputs[n, k] = sigmoid(z[k])
 
 
 @kernel

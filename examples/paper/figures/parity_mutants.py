@@ -16,7 +16,7 @@ from scipy.stats import mannwhitneyu
 from tqdm import tqdm
 
 from evolution.atomic_file import read_json, write_json
-from evolution.domains.recurrent_parity import STRINGS, RecurrentParity, probabilities_of_parity
+from evolution.domains.recurrent_parity import STRINGS, RecurrentParity
 from evolution.individual import Individual
 from evolution.randomness import Purpose, stream
 from evolution.record import MACHINE, describe, is_finished, machine, versions
@@ -90,7 +90,7 @@ class Mutations:
         noise = [stream(self.seed, number, n, Purpose.ROBUSTNESS) for n in range(mutations)]
         parents = np.repeat(genome[None], mutations, axis=0)
         children = operator_of(mutator)(parents, experiences=STRINGS, generator=noise)
-        right = probabilities_of_parity(RecurrentParity().network, children)
+        right = RecurrentParity().evaluate(children).behavior
         return (right > 0.5).sum(axis=1).tolist()
 
 

@@ -50,6 +50,8 @@ class CheckedFile(IndexDataCacheFile):
 class CodeCache(FunctionCache):
     """The compiled forms of one kernel; where they cannot be read or written the kernel is compiled anew.
 
+    A kernel is compiled anew, too, when its file has changed, or that of a kernel that its file imports.
+
     Args:
         function: the kernel, not compiled.
 
@@ -59,8 +61,10 @@ class CodeCache(FunctionCache):
 
     def __init__(self, function: Any) -> None:
         super().__init__(function)
+        self.module = function.__module__
         self.files = f"{self._impl.filename_base}.checked"
-        self._cache_file = CheckedFile(self.cache_path, self.files, self._impl.locator.get_source_stamp())
+        self.stamp = self._impl.locator.get_source_stamp(), *_stamps_of_imported_kernels(function)
+        self._cache_file = CheckedFile(self.cache_path, self.files, self.stamp)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the compiled form for one signature, or None if it has to be compiled."""
@@ -85,6 +89,16 @@ class CodeCache(FunctionCache):
             RuntimeWarning,
             stacklevel=2,
         )
+
+
+def _stamps_of_imported_kernels(function: Any) -> list[Any]:
+    """What tells versions of the files apart that a kernel's module has imported kernels from, by name."""
+    found = {name: getattr(value, "_cache", None) for name, value in function.__globals__.items()}
+    return [
+        (name, cache.stamp)
+        for name, cache in sorted(found.items())
+        if isinstance(cache, CodeCache) and cache.module != function.__module__
+    ]
 
 
 def _checksum(key: Any, content: bytes) -> bytes:

@@ -3,8 +3,8 @@
 Every kernel is compiled by numba in float32 or integers, for one core, with C's rules for division, and kept
 on disk (`code_cache.py`) so that only the first use after installation pays for compilation. A process that
 can write neither beside the package nor below the user's home (containers, clusters) compiles in memory
-instead. A kernel and the kernels it calls belong in one file: the cache only notices changes of the file a
-kernel is written in.
+instead. A kernel may call those of its own file and those that the file imports by name: the cache notices
+when any of these files changes.
 
 Kernels assign elements, never slices: for a slice numba compiles the text of the error that its shape might
 raise, which takes longer than all the rest.
@@ -23,8 +23,9 @@ def kernel(function: Callable, fastmath: Set[str] = frozenset()) -> Callable:
 
     Args:
         function: a pure function of arrays and numbers that writes its results into the arrays it is given.
-        fastmath: liberties that the compiler may take with its arithmetic, as numba names them. None of this
-            package's kernels grants any; an agent's network may grant "contract".
+        fastmath: liberties that the compiler may take with its arithmetic, as numba names them. Any of them
+            lets results depend on the processor: no environment grants one, nor should what an agent decides
+            with.
 
     Returns:
         The compiled function, called like the original.
