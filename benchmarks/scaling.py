@@ -1,34 +1,38 @@
 """What it costs to breed in other processes: overhead of a task, and evaluations per second.
 
-    python benchmarks/scaling.py [--engines pool ray] [--workers 1 2] [--sizes 1300 26000 1000000]
+    python benchmarks/scaling.py [--engines pool python ray] [--workers 1 2] [--sizes 1300 26000 1000000]
     python benchmarks/scaling.py --simulate
 
 The evaluation is a loop of a given length, so that all that is measured is the way there and back: a
-parent's genome and 100 experiences go, the child's come. Overheads are CPU time, of this process and of its
-children, for each task, less what the same work takes here; they do not suffer from a busy machine, the rates
-do. ``--simulate`` puts overheads into the cost model of examples/scaling.md and plays the queue.
+parent's genome and 100 experiences go, the child's come. Every repetition does the same work in this process
+first. Overheads are CPU time, which a busy machine disturbs less than the rates: of this process for each
+task, and of the workers for each task more than it took here. ``pool`` is ours, ``python`` is Python's own
+ProcessPoolExecutor. ``--simulate`` puts an overhead into the cost model of examples/scaling.md and plays the
+queue.
 """
 
 from __future__ import annotations
 
 import argparse
 import heapq
-import resource
+import os
+import pickle
 import statistics
 import sys
 import time
-from collections.abc import Callable
-from concurrent.futures import Executor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
-from evolution.breed import Birth
+from evolution.breed import Birth, Brood, breed
 from evolution.domain import Domain, Evaluation
 from evolution.individual import Individual
 from evolution.local_pool import LocalPool, ignore_signals
@@ -36,6 +40,7 @@ from evolution.workers import Breeder, Here, Workers
 from safe_mutation import GaussianMutation
 
 REPETITIONS = 5
+IN_THE_MAKING = 2  # tasks for each worker
 EXPERIENCES = (100, 11)
 TASKS_EACH = 20  # that a simulated worker, or place for a task, gets
 
@@ -84,7 +89,8 @@ class Wait(Domain):
             pass
         number = len(genomes)
         seen = np.zeros((number, *EXPERIENCES), np.float32)
-        return Evaluation(np.zeros(number), np.zeros(number, bool), seen, np.zeros((number, 1)))
+        used = np.tile([float(os.getpid()), time.process_time()], (number, 1))
+        return Evaluation(np.zeros(number), np.zeros(number, bool), seen, used)
 
 
 def engine(name: str, workers: int) -> Callable[[], Executor]:
@@ -93,6 +99,8 @@ def engine(name: str, workers: int) -> Callable[[], Executor]:
         from evolution.ray_executor import RayExecutor
 
         return partial(RayExecutor, None, workers)
+    if name == "python":
+        return partial(ProcessPoolExecutor, workers, get_context("spawn"))
     return partial(LocalPool, workers, ignore_signals)
 
 
@@ -103,52 +111,95 @@ def births(domain: Wait, number: int) -> list[Birth]:
     return [Birth(parent, 1, 0, index) for index in range(number)]
 
 
-def breed_all(breeder: Breeder, tasks: list[list[Birth]], in_the_making: int) -> None:
+def breed_all(breeder: Breeder, tasks: list[list[Birth]], in_the_making: int) -> list[Brood]:
     """Breed tasks, so many of them at a time, and take them back in order."""
-    waiting: list[Any] = []
+    broods, waiting = [], []
     for task in tasks:
         waiting.append(breeder.submit(task))
         if len(waiting) == in_the_making:
-            breeder.result(waiting.pop(0))
-    for each in waiting:
-        breeder.result(each)
+            broods.append(breeder.result(waiting.pop(0)))
+    return broods + [breeder.result(each) for each in waiting]
 
 
-def measure(name: str, workers: int, domain: Wait, children: int, tasks: int) -> tuple[float, float]:
-    """Driver's CPU seconds for each task, and evaluations per second; medians."""
+def worker_seconds(broods: list[Brood]) -> float:
+    """CPU seconds of a worker from one task to its next."""
+    clocks: dict[float, list[float]] = {}
+    for brood in broods:
+        process, used = np.asarray(brood.children[-1].behavior)
+        clocks.setdefault(process, []).append(used)
+    return statistics.fmean(gap for clock in clocks.values() for gap in np.diff(clock))
+
+
+class Costs(NamedTuple):
+    """What tasks cost.
+
+    Attributes:
+        driver: CPU seconds of this process for each.
+        worker: CPU seconds of a worker for each.
+        rate: Evaluations per second.
+    """
+
+    driver: float
+    worker: float
+    rate: float
+
+
+def costs(breeder: Breeder, work: list[list[Birth]], in_the_making: int) -> Costs:
+    """Measure once."""
+    used, began = time.process_time(), time.perf_counter()
+    broods = breed_all(breeder, work, in_the_making)
+    driver, took = time.process_time() - used, time.perf_counter() - began
+    children = sum(len(task) for task in work)
+    return Costs(driver / len(work), worker_seconds(broods), children / took)
+
+
+def measure(name: str, workers: int, domain: Wait, children: int, tasks: int) -> tuple[Costs, Costs]:
+    """Costs here and in workers; medians of repetitions that take turns."""
     work = [births(domain, children)] * tasks
     operator = GaussianMutation(domain.network, sigma=0.1)
-    hired = Workers(domain, operator, engine(name, workers)) if name != "here" else None
-    breeder: Breeder = hired or Here(domain, operator)
+    here, hired = Here(domain, operator), Workers(domain, operator, engine(name, workers))
     try:
-        breed_all(breeder, work[: 4 * workers], 2 * workers)  # workers start
-        driver, rates = [], []
-        for _ in range(REPETITIONS):
-            before, began = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
-            breed_all(breeder, work, 2 * workers)
-            after = resource.getrusage(resource.RUSAGE_SELF)
-            used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-            driver.append(used / tasks)
-            rates.append(tasks * children / (time.perf_counter() - began))
+        breed_all(here, work[: 4 * workers], 1)
+        breed_all(hired, work[: 4 * workers], 2 * workers)  # workers start
+        both = [
+            (costs(here, work, 1), costs(hired, work, IN_THE_MAKING * workers)) for _ in range(REPETITIONS)
+        ]
     finally:
-        if hired is not None:
-            hired.close()
-    return statistics.median(driver), statistics.median(rates)
+        hired.close()
+    inside, outside = zip(*both, strict=True)
+    return medians(inside), medians(outside)
+
+
+def medians(measured: Sequence[Costs]) -> Costs:
+    """The median of each cost."""
+    return Costs(*(statistics.median(each) for each in zip(*measured, strict=True)))
+
+
+def megabytes(domain: Wait) -> tuple[float, float]:
+    """What goes to a worker and comes back for each child."""
+    there = births(domain, 1)
+    back = breed(domain, GaussianMutation(domain.network, sigma=0.1), there)
+    return len(pickle.dumps(there)) / 1e6, len(pickle.dumps(back)) / 1e6
 
 
 def report(options: argparse.Namespace) -> None:
     """Measure and print, a line for each case."""
-    print("engine   weights  children  ms/evaluation  workers  driver CPU us/task  evaluations/s")
+    print("| engine | weights | ms/evaluation | children/task | MB there, back /child | workers |", end="")
+    print(" driver CPU us/task | worker CPU us/task more than here | evaluations/s | times here |")
+    print("| --- |" + " ---: |" * 9)
     for size in options.sizes:
         tasks = max(10, min(options.tasks, 30_000_000 // size))
         for milliseconds in options.milliseconds:
             domain = Wait(num_params=size, seconds=milliseconds / 1000)
-            for name in ("here", *options.engines):
-                for workers in (1,) if name == "here" else options.workers:
-                    driver, rate = measure(name, workers, domain, options.children, tasks)
+            there, back = megabytes(domain)
+            for name in options.engines:
+                for workers in options.workers:
+                    here, hired = measure(name, workers, domain, options.children, tasks)
                     print(
-                        f"{name:7} {size:8,} {options.children:9} {milliseconds:14g} {workers:8} "
-                        f"{driver * 1e6:19,.0f} {rate:14,.1f}",
+                        f"| {name} | {size:,} | {milliseconds:g} | {options.children} "
+                        f"| {there:.3f}, {back:.3f} | {workers} | {hired.driver * 1e6:,.0f} "
+                        f"| {(hired.worker - here.worker) * 1e6:,.0f} | {hired.rate:,.1f} "
+                        f"| {hired.rate / here.rate:.2f} |",
                         flush=True,
                     )
 
@@ -196,7 +247,7 @@ def report_simulation(overhead: float) -> None:
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--engines", nargs="+", choices=("pool", "ray"), default=["pool"])
+    parser.add_argument("--engines", nargs="+", choices=("pool", "python", "ray"), default=["pool"])
     parser.add_argument("--workers", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--sizes", nargs="+", type=int, default=[1_300, 26_000, 1_000_000], help="weights")
     parser.add_argument("--milliseconds", nargs="+", type=float, default=[0.0, 5.0], help="of an evaluation")
