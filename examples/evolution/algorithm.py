@@ -56,3 +56,11 @@ class AsksAhead(Protocol):
 
         The children are told one at a time, in the order in which they were asked for.
         """
+
+
+@runtime_checkable
+class ScalesDivergence(Protocol):
+    """An algorithm that adapts how far the behaviour of its children may be from their parents'."""
+
+    def ask_scale(self, children: int) -> float:
+        """What to multiply the operator's divergence by for the child after the next ``children``."""

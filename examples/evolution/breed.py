@@ -6,6 +6,7 @@ process, run twice, or run again after a crash, always with the same result.
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -33,12 +34,14 @@ class Birth:
         seed: Of the experiment.
         run: Number of the replicate.
         index: Number of the evaluation within its replicate; with seed and run it decides all random numbers.
+        scale: What the operator's divergence is multiplied by.
     """
 
     parent: Individual | None
     seed: int
     run: int
     index: int
+    scale: float = 1.0
 
     def stream(self, purpose: Purpose) -> np.random.Generator:
         """The random numbers of this birth for one purpose."""
@@ -73,10 +76,21 @@ def breed(domain: Domain, operator: Operator, births: Sequence[Birth]) -> Brood:
     if lanes:
         parents = [parent for birth in births if (parent := birth.parent) is not None]
         noise = [births[lane].stream(Purpose.MUTATION) for lane in lanes]
-        genomes[lanes], measured = mutate(operator, parents, noise)
+        scaled = scaled_to(operator, [births[lane].scale for lane in lanes])
+        genomes[lanes], measured = mutate(scaled, parents, noise)
         for lane, sensitivity in zip(lanes, measured, strict=True):
             sensitivities[lane] = sensitivity
     return Brood(_evaluate(domain, births, genomes), sensitivities)
+
+
+def scaled_to(operator: Operator, scales: Sequence[float]) -> Operator:
+    """The operator with its divergence multiplied by a number for each parent."""
+    if all(scale == 1 for scale in scales):
+        return operator
+    settings: Any = operator
+    divergences = [settings.divergence * scale for scale in scales]
+    scaled: Operator = dataclasses.replace(settings, divergence=divergences)
+    return scaled
 
 
 def mutate(

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from evolution import checkpoint
-from evolution.algorithm import Algorithm, AsksAhead
+from evolution.algorithm import Algorithm, AsksAhead, ScalesDivergence
 from evolution.breed import Operator
 from evolution.domain import Domain
 from evolution.individual import State, part
@@ -60,6 +60,12 @@ class Experiment:
             raise ValueError(
                 f"expected a lag of 1 for {self.algorithm.name}, which tells all children before it chooses "
                 f"new parents, got {self.lag}"
+            )
+        divergence = getattr(self.operator, "divergence", None)
+        if isinstance(self.algorithm, ScalesDivergence) and not isinstance(divergence, float):
+            raise ValueError(
+                f"expected an operator with one divergence for {self.algorithm.name}, which scales it, "
+                f"got divergence={divergence!r}"
             )
         founders = len(self._algorithm(run=0).ask())
         if self.max_evaluations < founders:

@@ -19,6 +19,7 @@ class Purpose(IntEnum):
     MUTATION = 2
     EXPERIENCES = 3
     ROBUSTNESS = 4
+    ADAPTATION = 5
 
 
 def stream(seed: int, run: int, index: int, purpose: Purpose) -> np.random.Generator:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from evolution.algorithm import Algorithm, AsksAhead
+from evolution.algorithm import Algorithm, AsksAhead, ScalesDivergence
 from evolution.breed import Birth
 from evolution.individual import Individual, State, pack, part, unpack
 
@@ -59,7 +59,13 @@ class Replicate:
         else:
             return []
         seed, run, first = self.algorithm.seed, self.algorithm.run, self.evaluations + ahead
-        return [Birth(parent, seed, run, first + n) for n, parent in enumerate(parents)]
+        scales = [1.0] * len(parents)
+        if isinstance(self.algorithm, ScalesDivergence) and self.algorithm.population:
+            scales = [self.algorithm.ask_scale(ahead + n) for n in range(len(parents))]
+        return [
+            Birth(parent, seed, run, first + n, scale)
+            for n, (parent, scale) in enumerate(zip(parents, scales, strict=True))
+        ]
 
     def tell(self, children: list[Individual]) -> None:
         """Count the children up to the one that solves the task, and hand all of them on."""

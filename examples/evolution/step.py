@@ -55,17 +55,22 @@ def pack_steps(name: str, steps: Iterable[Step], replicates: Sequence[Replicate]
         if replicate.active
         for place, individual in enumerate(replicate.algorithm.population)
     }
-    rows, gone = [], []
+    rows, scales, gone = [], [], []
     for number, step in enumerate(steps):
         for birth, parent in zip(step.births, step.parents, strict=True):
             place = FOUNDER if parent is None else places.get(id(parent), GONE)
             known = birth.parent is not None and birth.parent.sensitivity is not None
             rows.append((number, step.group, birth.run, birth.index, place, known))
+            scales.append(birth.scale)
             if place == GONE and birth.parent is not None:
                 gone.append(birth.parent)
     if not rows:
         return {}
-    return {f"{name}.births": np.array(rows, dtype=np.int64), **pack(f"{name}.gone", gone)}
+    return {
+        f"{name}.births": np.array(rows, dtype=np.int64),
+        f"{name}.scales": np.array(scales),
+        **pack(f"{name}.gone", gone),
+    }
 
 
 def unpack_steps(name: str, state: Mapping[str, np.ndarray], replicates: Sequence[Replicate]) -> list[Step]:
@@ -75,10 +80,12 @@ def unpack_steps(name: str, state: Mapping[str, np.ndarray], replicates: Sequenc
     by_run = {replicate.run: replicate.algorithm for replicate in replicates}
     gone = iter(unpack(f"{name}.gone", state))
     steps: dict[int, Step] = {}
-    for number, group, run, index, place, known in state[f"{name}.births"].tolist():
+    rows = state[f"{name}.births"].tolist()
+    scales = state.get(f"{name}.scales", np.ones(len(rows))).tolist()  # earlier versions had none
+    for (number, group, run, index, place, known), scale in zip(rows, scales, strict=True):
         step = steps.setdefault(number, Step(group, [], []))
         parent = None if place == FOUNDER else next(gone) if place == GONE else by_run[run].population[place]
         step.parents.append(parent)
         sent = parent if parent is None or known else replace(parent, sensitivity=None)
-        step.births.append(_as_it_is(Birth(sent, by_run[run].seed, run, index)))
+        step.births.append(_as_it_is(Birth(sent, by_run[run].seed, run, index, scale)))
     return list(steps.values())
