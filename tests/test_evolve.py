@@ -256,7 +256,7 @@ def test_every_open_choice_is_an_experiment_of_its_own(tmp_path):
             DOMAINS[choice.figure.domain](), choice.method, runs=1, max_evaluations=255
         ).record()
         changed = {part for part in record if record[part] != usual[part]}
-        expected = {"unit": "operator", "mean": "operator", "unclipped": "operator", "removal": "algorithm"}
+        expected = {"unit": "operator", "mean": "operator", "unclipped": "operator"}
         assert changed == {expected.get(name.rsplit("-", 1)[1], "domain")}
 
 

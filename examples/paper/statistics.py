@@ -41,6 +41,11 @@ def solved_by(evaluations: np.ndarray, limit: float) -> str:
     return f"{int((evaluations <= limit).sum())}/{len(evaluations)}"
 
 
+def solved_in_the_end(evaluations: np.ndarray) -> str:
+    """How many runs were solved at all, such as "13/20"."""
+    return f"{int(np.isfinite(evaluations).sum())}/{len(evaluations)}"
+
+
 def middle(evaluations: np.ndarray) -> str:
     """The median of evaluations in thousands, "never" when most runs failed."""
     median = float(np.median(evaluations))

@@ -7,6 +7,7 @@ from paper.figures.maze_mutants import MAZE_MUTANTS
 from paper.figures.open_choices import OPEN_CHOICES
 from paper.figures.parity_mutants import FIGURE_S2
 from paper.figures.pixel_mazes import FIGURE_6, FIGURE_8
+from paper.figures.removal import REMOVAL
 from paper.figures.success_curves import FIGURE_1, FIGURE_3
 from paper.figures.toy_errors import FIGURE_S1
 
@@ -22,6 +23,8 @@ FIGURES: dict[str, Figure] = {
         FIGURE_8,
         FIGURE_S2,
         TABLE_S1,
+        REMOVAL,
+        *REMOVAL.others,
         OPEN_CHOICES,
         MAZE_MUTANTS,
     )

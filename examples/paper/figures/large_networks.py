@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 from paper.figure import Figure, Job, Request
-from paper.figures.success_curves import Solved, SuccessCurves
+from paper.figures.success_curves import Solved, SuccessCurves, ran
 from paper.statistics import Claim, more_solved
 from paper.table_s2 import TABLE_S2
 
@@ -41,6 +41,7 @@ def panel(size: int) -> SuccessCurves:
         return [
             more_solved(f"4 ({size} layers)", "SM-G-SUM", other, data, budget)
             for other in ("SM-G-SO", "control")
+            if ran(data, "SM-G-SUM", other)
         ]
 
     return SuccessCurves(f"figure-4-{size}", domain, claims)

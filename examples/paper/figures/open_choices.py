@@ -13,14 +13,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import mannwhitneyu
 
-from evolution.algorithm import Algorithm
-from evolution.algorithms.steady_state_ga import SteadyStateGA
 from evolution.domains import DOMAINS
 from evolution.experiment import Experiment
 from evolution.result import Search, solved_at
 from paper.figure import Figure, Job, Request
 from paper.figures.success_curves import FIGURE_1, FIGURE_3, SuccessCurves
-from paper.statistics import middle
+from paper.statistics import middle, solved_in_the_end
 from paper.table_s2 import experiment
 
 
@@ -33,26 +31,23 @@ class Change:
         options: Arguments of the operator.
         intensity: Of the operator.
         variant: Of the domain.
-        algorithm: In place of the paper's.
     """
 
     text: str
     options: Mapping[str, Any] = field(default_factory=dict)
     intensity: float | None = None
     variant: str | None = None
-    algorithm: Algorithm | None = None
 
     @property
     def concerns_control(self) -> bool:
         """Whether the control changes, too: not by what is the other operators' alone."""
-        return self.variant is not None or self.algorithm is not None
+        return self.variant is not None
 
 
 UNIT = Change("direction of unit length, as in the code", options={"direction": "unit"})
 NO_CLIP = Change("no clip of the steps", options={"weight_clip": None})
 # the mean over two outputs is half of equation 1's sum
 MEAN = Change("divergence averaged over outputs, as in the code", intensity=2 * 0.005)
-REMOVAL = Change("the worst of another tournament is replaced", algorithm=SteadyStateGA(removal="another"))
 ONE_OUTPUT = Change("one sigmoid output, as in the text", variant="one output")
 
 
@@ -75,23 +70,18 @@ class Choice:
             max_evaluations=request.max_evaluations,
             intensity=change.intensity,
             options=change.options,
-            algorithm=change.algorithm,
         )
 
 
 CHOICES = {
     "parity-SO-unit": Choice(FIGURE_1, "SM-G-SO", UNIT),
     "parity-SM-R-mean": Choice(FIGURE_1, "SM-R", MEAN),
-    "parity-control-removal": Choice(FIGURE_1, "control", REMOVAL),
-    "parity-SO-removal": Choice(FIGURE_1, "SM-G-SO", REMOVAL),
     "parity-control-one-output": Choice(FIGURE_1, "control", ONE_OUTPUT),
     "parity-SUM-one-output": Choice(FIGURE_1, "SM-G-SUM", ONE_OUTPUT),
     "parity-SO-one-output": Choice(FIGURE_1, "SM-G-SO", ONE_OUTPUT),
     "maze-SM-R-mean": Choice(FIGURE_3, "SM-R", MEAN),
     "maze-SO-unit": Choice(FIGURE_3, "SM-G-SO", UNIT),
     "maze-ABS-unclipped": Choice(FIGURE_3, "SM-G-ABS", NO_CLIP),
-    "maze-control-removal": Choice(FIGURE_3, "control", REMOVAL),
-    "maze-ABS-removal": Choice(FIGURE_3, "SM-G-ABS", REMOVAL),
 }
 
 
@@ -150,7 +140,7 @@ class OpenChoices(Figure):
 
 def summary(evaluations: np.ndarray) -> str:
     """Such as "13/20, 24.1k"."""
-    return f"{int(np.isfinite(evaluations).sum())}/{len(evaluations)}, {middle(evaluations)}"
+    return f"{solved_in_the_end(evaluations)}, {middle(evaluations)}"
 
 
 OPEN_CHOICES = OpenChoices("choices")

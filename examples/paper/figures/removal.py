@@ -1,0 +1,136 @@
+"""Whom a child replaces, which the paper leaves open: figures 1 and 3 with the other rule.
+
+The published code draws a second tournament to find the one to be replaced and then, by a slip, takes the
+worst of the first. Here is which rule's curves lie nearer to the paper's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from evolution.algorithms.steady_state_ga import SteadyStateGA
+from paper.distance import PaperCurve, paper_curves
+from paper.figure import Figure, Job, Request
+from paper.figures.success_curves import FIGURE_1, FIGURE_3, SuccessCurves
+from paper.statistics import solved_in_the_end
+from paper.table_s2 import TABLE_S2
+
+OTHER = "another"  # rule than the default
+SAMPLES = 2_000  # of what chance does
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One of the paper's curves, and the runs of both rules.
+
+    Attributes:
+        figure: The paper's number.
+        method: Of the figure.
+        curve: The paper's.
+        paper_runs: Runs behind it.
+        rules: Evaluations (2, R) at which our runs were solved, with the default rule and with the other.
+    """
+
+    figure: str
+    method: str
+    curve: PaperCurve
+    paper_runs: int
+    rules: np.ndarray
+
+    def gaps(self) -> np.ndarray:
+        """Those of both rules (2,)."""
+        return self.curve.gap(self.rules)
+
+    def gaps_by_chance(self, chance: np.random.Generator) -> np.ndarray:
+        """Gaps (SAMPLES,) of as many runs as ours, if the paper's curve were the truth."""
+        return self.curve.gaps_by_chance(self.rules.shape[1], self.paper_runs, SAMPLES, chance)
+
+    def gaps_exchanged(self, chance: np.random.Generator) -> np.ndarray:
+        """Gaps (SAMPLES, 2) with the runs of the two rules exchanged at random."""
+        pooled = np.tile(self.rules.ravel(), (SAMPLES, 1))
+        return self.curve.gap(chance.permuted(pooled, axis=1).reshape(SAMPLES, *self.rules.shape))
+
+
+@dataclass(frozen=True)
+class Removal(Figure):
+    """Both figures at once; with the other rule each is a figure of its own, too, with a folder.
+
+    Attributes:
+        panels: Each figure with the default rule and with the other.
+    """
+
+    panels: tuple[tuple[SuccessCurves, SuccessCurves], ...]
+
+    @property
+    def others(self) -> tuple[SuccessCurves, ...]:
+        """The figures with the other rule."""
+        return tuple(other for _, other in self.panels)
+
+    def jobs(self, request: Request) -> list[Job]:
+        """A search for each domain and method."""
+        return list(chain.from_iterable(other.jobs(request) for other in self.others))
+
+    def draw(self, results: Path) -> None:
+        """Draw each figure."""
+        for other in self.others:
+            other.draw(results)
+
+    def tables(self, results: Path) -> dict[str, str]:
+        """The gaps to the paper's curves, for the methods that have run with both rules."""
+        pairs = list(self._pairs(results))
+        return {self.name: table(pairs)} if pairs else {}
+
+    def _pairs(self, results: Path) -> Iterator[Pair]:
+        for figure, other in self.panels:
+            rules = figure.solved(results), other.solved(results)
+            for method, curve in paper_curves(figure.domain).items():
+                if len({len(solved.get(method, ())) for solved in rules}) == 1 and method in rules[0]:
+                    yield Pair(
+                        figure.name.removeprefix("figure-"),
+                        method,
+                        curve,
+                        TABLE_S2[figure.domain].runs,
+                        np.stack([solved[method] for solved in rules]),
+                    )
+
+
+def table(pairs: list[Pair]) -> str:
+    """The gap of each curve with both rules and what chance alone gives, and their sums, in Markdown."""
+    chance = np.random.default_rng(0)
+    gaps = np.array([pair.gaps() for pair in pairs])
+    by_chance = np.array([pair.gaps_by_chance(chance) for pair in pairs])
+    exchanged = np.array([pair.gaps_exchanged(chance) for pair in pairs])
+    lines = [
+        f'| figure | method | "{SteadyStateGA().removal}" | solved | "{OTHER}" | solved | by chance |',
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for pair, found, expected in zip(pairs, gaps, by_chance, strict=True):
+        cells = [
+            f"{gap:.2f} | {solved_in_the_end(runs)}" for gap, runs in zip(found, pair.rules, strict=True)
+        ]
+        lines.append(f"| {' | '.join([pair.figure, pair.method, *cells, spread(expected)])} |")
+    ours, other = gaps.sum(axis=0)
+    lines.append(f"| sum | | **{ours:.2f}** | | **{other:.2f}** | | {spread(by_chance.sum(axis=0))} |")
+    differences = np.abs(np.subtract(*exchanged.sum(axis=0).T))
+    p = (1 + (differences >= abs(ours - other)).sum()) / (1 + SAMPLES)
+    lines += ["", f"Sums that far apart come by chance with p = {p:.2g} (runs exchanged between the rules)."]
+    return "\n".join(lines) + "\n"
+
+
+def spread(values: np.ndarray) -> str:
+    """The middle nine tenths, such as "0.15 to 0.45"."""
+    low, high = np.quantile(values, [0.05, 0.95])
+    return f"{low:.2f} to {high:.2f}"
+
+
+def with_other_rule(figure: SuccessCurves) -> SuccessCurves:
+    """A figure with the other rule."""
+    return replace(figure, name=f"{figure.name}-{OTHER}", algorithm=SteadyStateGA(removal=OTHER))
+
+
+REMOVAL = Removal("removal", tuple((figure, with_other_rule(figure)) for figure in (FIGURE_1, FIGURE_3)))
