@@ -66,7 +66,9 @@ def test_evaluation(copy):
 def test_scaling(copy):
     sizes = ["--sizes", "1300", "--workers", "1", "--tasks", "5", "--milliseconds", "0"]
     said = run(copy / "scaling.py", sizes, ["--simulate"], REPETITIONS=1, TASKS_EACH=1)
-    assert re.search(r"^\| pool \| 1,300 \| 0 \| 4 \| 0.010, 0.010 \| 1 \| [\d,]+ \|", said, flags=re.MULTILINE)
+    assert re.search(
+        r"^\| pool \| 1,300 \| 0 \| 4 \| 0.010, 0.010 \| 1 \| [\d,]+ \|", said, flags=re.MULTILINE
+    )
     shares = [float(share) for share in re.findall(r"x each +([\d.]+)", said)]
     assert len(shares) == 24
     assert all(0 <= share <= 1 for share in shares)

@@ -95,6 +95,36 @@ def test_episodes_end_at_different_times():
     assert [film["pictures"].shape[1] for film in found.experiences] == [11, 1, 11]
 
 
+def scripted(scripts, **settings):
+    """What comes of walkers in first person that act from scripts (N, 100)."""
+    domain, network = FirstPersonMaze(**settings), Scripted(scripts)
+    domain.__dict__["network"] = network
+    return domain.evaluate(network.initial_genomes(len(scripts), np.random.default_rng(0)))
+
+
+def test_a_setting_decides_which_place_counts():
+    ahead, back, stay = [2], [3], [4]  # four frames of 0.125 squares are half a square
+    scripts = [ahead * 12 + stay * 88, ahead * 12 + back * 8 + stay * 80, ahead * 100]
+    furthest, last = (scripted(scripts, fitness_of=place) for place in ("furthest", "last"))
+    np.testing.assert_allclose(furthest.fitness, [6, 6, 10.2], atol=0.1)
+    assert last.fitness.tolist() == [6, 2, 8]  # the last one is in the dead end behind the last crossing
+    broken = FirstPersonMaze(fitness_of="last")
+    genomes = broken.network.initial_genomes(2, np.random.default_rng(5))
+    genomes[1, -3] = np.nan
+    assert broken.evaluate(genomes).fitness[1] == broken.broken_fitness
+    with pytest.raises(ValueError, match="expected fitness_of to be 'furthest' or 'last', got 'first'"):
+        FirstPersonMaze(fitness_of="first")
+
+
+def test_a_setting_decides_where_a_walker_looks_at_first_and_how_thin_it_is():
+    right = [[1] * 4 + [2] * 96]  # four times 22.5 degrees
+    assert scripted(right, heading=270).fitness[0] == pytest.approx(scripted([[2] * 100]).fitness[0], abs=0.2)
+    assert scripted(right).fitness[0] == 0
+    thin = scripted([[2] * 100], body_radius=0.01).behavior[0][-1]
+    wide = scripted([[2] * 100], body_radius=0.35).behavior[0][-1]
+    assert thin[0] - wide[0] == pytest.approx(0.34, abs=1e-3)
+
+
 def test_a_network_that_computes_no_numbers_is_the_worst():
     domain = TopdownMaze()
     genomes = domain.network.initial_genomes(3, np.random.default_rng(5))

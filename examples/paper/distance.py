@@ -17,12 +17,17 @@ class PaperCurve:
     """The share of runs that a method of the paper had solved after so many evaluations.
 
     Attributes:
-        evaluations: (GRID,), evenly spaced from 0.
-        share: (GRID,), read off the paper's figure, straight between the points read.
+        evaluations: (G,), evenly spaced from 0.
+        share: (G,), read off the paper's figure, straight between the points read.
     """
 
     evaluations: np.ndarray
     share: np.ndarray
+
+    def until(self, evaluations: float) -> PaperCurve:
+        """The beginning of the curve."""
+        there = self.evaluations <= evaluations
+        return PaperCurve(self.evaluations[there], self.share[there])
 
     def gap(self, solved_at: np.ndarray) -> np.ndarray:
         """The largest difference between this curve and the share of runs solved.
@@ -54,8 +59,8 @@ class PaperCurve:
         return np.append(self.evaluations, np.inf)[places]
 
     def _shares(self, solved_at: np.ndarray) -> np.ndarray:
-        """Shares (..., GRID) of runs (..., R) solved at the points of the curve."""
-        shares = np.empty((*solved_at.shape[:-1], GRID))
+        """Shares (..., G) of runs (..., R) solved at the points of the curve."""
+        shares = np.empty((*solved_at.shape[:-1], len(self.evaluations)))
         for k, evaluations in enumerate(self.evaluations):
             shares[..., k] = (solved_at <= evaluations).mean(axis=-1)
         return shares

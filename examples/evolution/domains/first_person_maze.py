@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,20 +15,28 @@ from evolution.domain import Domain, Evaluation
 from evolution.domains.maze_walk import replay, walk
 from evolution.individual import Individual
 from evolution.networks.conv_lstm import CompiledConvLSTM, first_person_network
+from gym_safemaze.ascii_maze import load_maze
+
+MAZE = "figure_5a"
 
 
 @dataclass(frozen=True)
 class FirstPersonMaze(Domain):
     """Walk along the path of a maze that is seen as a walker in it sees it.
 
-    Fitness is how many squares along the path the walker has come; solved means to its end. The paper gives
-    no speeds, and they decide how hard the task is.
+    Solved means that the walker has come to the end of the path. The paper leaves open how fast it is, how
+    close to walls it comes, where it looks at first, and which of its places counts; they decide how hard the
+    task is.
 
     Attributes:
         frames: Length of an episode.
         decision_interval: Frames for which the walker holds an action; the network sees every so manieth.
         move_speed: Squares walked per frame.
         turn_speed: Degrees turned per frame.
+        body_radius: How close the middle of the walker comes to walls, in squares.
+        heading: Where it looks at first, in degrees; 0 is along the path, 180 back into the wall.
+        fitness_of: "furthest", how many squares along the path the walker has come, or "last", how many
+            squares it would have left to walk from its last place, counted back from the path's length.
         broken_fitness: Of a network whose outputs are not numbers.
     """
 
@@ -42,7 +50,14 @@ class FirstPersonMaze(Domain):
     decision_interval: int = 4
     move_speed: float = 0.125
     turn_speed: float = 5.625
+    body_radius: float = 0.2
+    heading: float = 0.0
+    fitness_of: str = "furthest"
     broken_fitness: float = -1e8
+
+    def __post_init__(self) -> None:
+        if self.fitness_of not in ("furthest", "last"):
+            raise ValueError(f"expected fitness_of to be 'furthest' or 'last', got {self.fitness_of!r}")
 
     @cached_property
     def network(self) -> CompiledConvLSTM:
@@ -51,11 +66,17 @@ class FirstPersonMaze(Domain):
 
     def evaluate(self, genomes: np.ndarray) -> Evaluation:
         """Let each of the genomes (N, P) walk for an episode."""
-        return walk(*self.environment, self.network, genomes, self.broken_fitness)
+        walked = walk(*self.environment, self.network, genomes, self.broken_fitness, self._start)
+        if self.fitness_of == "last":
+            last = np.array([positions[-1] for positions in walked.behavior])
+            column, row = np.floor(last).astype(int).T
+            # the furthest place bounds it, which a broken network's fitness is below
+            walked.fitness = np.minimum(walked.fitness, _progress()[row, column])
+        return walked
 
     def replay(self, genome: np.ndarray) -> Iterator[np.ndarray]:
         """What the walker sees, beside its way on the map."""
-        for _, both in replay(*self.environment, self.network, genome):
+        for _, both in replay(*self.environment, self.network, genome, self._start):
             yield both
 
     def picture(self, path: Path, champion: Individual, seed: int) -> str:
@@ -68,8 +89,31 @@ class FirstPersonMaze(Domain):
     def environment(self) -> tuple[str, dict[str, Any]]:
         """Gymnasium's name and the arguments of the environment."""
         return "safemaze/FirstPersonMaze-v0", {
+            "maze": MAZE,
             "max_steps": self.frames,
             "frame_skip": self.decision_interval,
             "move_speed": self.move_speed,
             "turn_speed": self.turn_speed,
+            "body_radius": self.body_radius,
         }
+
+    @property
+    def _start(self) -> dict[str, float]:
+        return {"heading": self.heading}
+
+
+@lru_cache(maxsize=1)
+def _progress() -> np.ndarray:
+    """For each square of the maze (rows, columns) the path's length less the walk from there to its end."""
+    maze = load_maze(MAZE)
+    length = len(maze.path) - 1
+    progress = np.full(maze.walls.shape, -np.inf)
+    reached = [tuple(maze.path[-1])]
+    for walked in range(maze.walls.size):
+        for square in reached:
+            progress[square] = length - walked
+        beside = {
+            (r + south, c + east) for r, c in reached for south, east in ((1, 0), (-1, 0), (0, 1), (0, -1))
+        }
+        reached = [square for square in beside if not maze.walls[square] and progress[square] == -np.inf]
+    return progress

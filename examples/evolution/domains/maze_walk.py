@@ -22,6 +22,7 @@ def walk(
     network: CompiledConvLSTM,
     genomes: np.ndarray,
     broken_fitness: float,
+    start: Settings | None = None,
 ) -> Evaluation:
     """Let each of the genomes (N, P) walk until its own episode is over.
 
@@ -34,11 +35,12 @@ def walk(
         network: What the genomes are for.
         genomes: (N, P).
         broken_fitness: Fitness of a network whose outputs are not numbers.
+        start: The environment's reset options.
     """
     number = len(genomes)
     lanes = _lanes(environment, settings, number)
     decide = network.policy(genomes)
-    pictures, info = lanes.reset()
+    pictures, info = lanes.reset(options=dict(start or {}))
     positions = [info["behavior"]]
     fitness, steps = np.zeros(number), np.zeros(number, dtype=np.int64)
     solved, broken = np.zeros(number, dtype=bool), np.zeros(number, dtype=bool)
@@ -62,12 +64,16 @@ def walk(
 
 
 def replay(
-    environment: str, settings: Settings, network: CompiledConvLSTM, genome: np.ndarray
+    environment: str,
+    settings: Settings,
+    network: CompiledConvLSTM,
+    genome: np.ndarray,
+    start: Settings | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """What a genome (P,) sees, (64, 64), and a picture of where it is, at every step of an episode."""
     env = gym.make(environment, **settings, render_mode="rgb_array")
     decide = network.policy(genome[None])
-    picture, _ = env.reset()
+    picture, _ = env.reset(options=dict(start or {}))
     over = False
     while not over:
         yield picture[..., 0], np.asarray(env.render())

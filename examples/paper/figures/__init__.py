@@ -1,6 +1,7 @@
 """The figures and tables of the paper, one file for each kind; a new one needs its name here."""
 
 from paper.figure import Figure
+from paper.figures.first_person_pilot import PILOT
 from paper.figures.intensity_grid import TABLE_S1
 from paper.figures.large_networks import FIGURE_4
 from paper.figures.maze_mutants import MAZE_MUTANTS
@@ -21,6 +22,7 @@ FIGURES: dict[str, Figure] = {
         *FIGURE_4.panels,
         FIGURE_6,
         FIGURE_8,
+        PILOT,
         FIGURE_S2,
         TABLE_S1,
         REMOVAL,
