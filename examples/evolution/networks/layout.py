@@ -27,7 +27,7 @@ class Layout:
     def views(self, params: Tensor) -> list[Tensor]:
         """Split genomes (N, P) into views of shape (N, *shape), in the layout's order."""
         parts = params.split(self.sizes, dim=1)
-        return [part.unflatten(1, shape) for part, shape in zip(parts, self.shapes.values(), strict=True)]
+        return [part.view(-1, *shape) for part, shape in zip(parts, self.shapes.values(), strict=True)]
 
 
 def linear_shapes(name: str, fan_in: int, fan_out: int) -> dict[str, tuple[int, ...]]:

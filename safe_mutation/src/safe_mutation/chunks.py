@@ -49,7 +49,7 @@ def parents_at_once(
 def gradients_at_once(params: Tensor, inputs: Experiences) -> int:
     """How many gradients of one experience each to hold at once: what caches hold, and 8 if affordable."""
     # A gradient needs room for itself and its absolute value, and for what the layers make of the experience.
-    each = 2 * params.shape[1] + 8 * sum(leaf[0, 0].numel() for leaf in leaves(inputs))
+    each = 2 * params.shape[1] + 8 * sum(leaf.shape[2:].numel() for leaf in leaves(inputs))
     return at_once(each, params.is_cpu, least=8)
 
 
@@ -58,4 +58,4 @@ def _numbers(inputs: Experiences) -> int:
     if isinstance(inputs, ExperienceSets):
         most, numbers = inputs.largest
         return most * (numbers + ACTIVATIONS)
-    return sum(leaf[0].numel() + ACTIVATIONS * leaf.shape[1] for leaf in leaves(inputs))
+    return sum(leaf.shape[1:].numel() + ACTIVATIONS * leaf.shape[1] for leaf in leaves(inputs))

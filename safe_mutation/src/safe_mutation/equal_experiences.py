@@ -28,13 +28,15 @@ def counted_once(experiences: Experiences | ExperienceSets, per_parent: bool) ->
     """
     if isinstance(experiences, ExperienceSets):
         stacks, sets = experiences.stacks, experiences.sets
+    elif not _is_picture(experiences, 2 if per_parent else 1):
+        return experiences
     elif per_parent:
         parents, total = leaves(experiences)[0].shape[:2]
         stacks = [map_leaves(lambda leaf: leaf.flatten(0, 1), experiences)]
         sets = list(np.arange(parents * total).reshape(parents, total))
     else:
         stacks, sets = [experiences], [np.arange(count(experiences))]
-    if max(map(len, sets)) < 2 or not all(map(_is_picture, stacks)):
+    if max(map(len, sets)) < 2 or not all(_is_picture(stack, 1) for stack in stacks):
         return experiences
     starts = np.cumsum([0, *map(count, stacks)])[:-1]
     first = np.concatenate([n + _first_equals(stack) for n, stack in zip(starts, stacks, strict=True)])
@@ -52,9 +54,11 @@ def _merged(numbers: np.ndarray, first: np.ndarray) -> np.ndarray:
     return numbers[index[inverse]] if len(index) <= WORTH_IT * len(numbers) else numbers
 
 
-def _is_picture(stack: Experiences) -> bool:
-    found = leaves(stack)
-    return sum(leaf[0].numel() for leaf in found) >= PICTURE and all(leaf.is_cpu for leaf in found)
+def _is_picture(experiences: Experiences, leading: int) -> bool:
+    """Whether those behind so many leading axes are large enough to be looked at."""
+    found = leaves(experiences)
+    size = sum(leaf.shape[leading:].numel() for leaf in found)
+    return size >= PICTURE and all(leaf.is_cpu for leaf in found)
 
 
 def _first_equals(stack: Experiences) -> np.ndarray:

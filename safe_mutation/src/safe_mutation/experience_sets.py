@@ -70,7 +70,7 @@ class ExperienceSets:
     @property
     def largest(self) -> tuple[int, int]:
         """The most experiences that a parent has, and the most numbers in one of them."""
-        numbers = max(sum(leaf[0].numel() for leaf in leaves(stack)) for stack in self.stacks)
+        numbers = max(sum(leaf.shape[1:].numel() for leaf in leaves(stack)) for stack in self.stacks)
         return max(map(len, self.sets)), numbers
 
     @cached_property

@@ -11,12 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from torch import Tensor
+
 Experiences = Any
 """An array or tensor, or a dict or tuple of them, that share their leading axis (or two axes)."""
 
 
 def map_leaves(function: Callable[[Any], Any], experiences: Experiences) -> Experiences:
     """Apply a function to every array of a (possibly nested) dict or tuple; any mapping becomes a dict."""
+    if isinstance(experiences, Tensor):  # by far the most frequent, in every pass of a small network
+        return function(experiences)
     return map_together(lambda parts: function(parts[0]), [experiences])
 
 

@@ -28,14 +28,16 @@ def refuse_forgotten_per_parent(
     Raises:
         ValueError: If they are; it names ``per_parent``.
     """
+    if len(params) < 2:
+        return
     if isinstance(inputs, ExperienceSets):
-        number, stack = len(inputs.sets[0]), max(inputs.stacks, key=lambda one: leaves(one)[0][0].numel())
+        number = len(inputs.sets[0])
+        stack = max(inputs.stacks, key=lambda one: leaves(one)[0].shape[1:].numel())
         given = f"a list of {number}"
     else:
         number, stack = count(inputs), inputs
         given = ", ".join(str(tuple(leaf.shape)) for leaf in leaves(inputs))
-    parents = len(params)
-    if parents < 2 or number != parents or any(leaf.ndim < 2 for leaf in leaves(stack)):
+    if number != len(params) or any(leaf.ndim < 2 for leaf in leaves(stack)):
         return
     one, first = slice(1), map_leaves(torch.clone, take(stack, (None, slice(1))))
     with torch.no_grad():

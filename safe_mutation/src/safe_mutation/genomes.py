@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ def require_finite(values: Tensor, wanted: str, first: int = 0) -> None:
         ValueError: If there is one.
     """
     # The sum is finite unless an entry is not, or it overflows, which the second look sorts out.
-    if np.isfinite(values.sum().item()):
+    if math.isfinite(values.sum().item()):
         return
     bad = (~torch.isfinite(values)).flatten(1).sum(1)
     if bad.any():

@@ -149,12 +149,17 @@ class _Searches:
             candidates = candidates.to(self.rounded_to).to(self.parents)
             rows = run_rows(self.network, candidates, take(self.inputs, lanes))
             own = base if lanes is chosen else base.of(self._index(active - chosen.start))
-            reached = np.nan_to_num(rows.divergence_from(own).cpu().numpy(), nan=np.inf)
+            reached = rows.divergence_from(own).cpu().numpy()
+            reached = np.where(np.isfinite(reached), reached, np.inf)
             self.result.passes[active] += 1
             off = abs(reached / self.targets[active] - 1)
             better = off < 0.999 * miss[active]  # a tie goes to the magnitude tried first
             miss[active[better]] = off[better]
-            self._keep(active, better, candidates, tried, reached)
+            if better.all():
+                self.result.children[lanes] = candidates
+                self.result.magnitude[active], self.result.divergence[active] = tried, reached
+            elif better.any():
+                self._keep(active, better, candidates, tried, reached)
             active = active[[self._goes_on(*one) for one in zip(active, reached, off, strict=True)]]
 
     def _keep(

@@ -10,13 +10,16 @@ import torch
 
 @contextmanager
 def plain_mode() -> Iterator[None]:
-    """Leave inference mode, whose tensors take no part in gradients, and autocast, which rounds to 16 bits.
+    """Leave no_grad, inference mode, whose tensors take no part in gradients, and autocast, which rounds.
 
-    Both are settings of the thread, and come back at the end.
+    They are settings of the thread, and come back at the end.
     """
+    rounding = [device for device in ("cpu", "cuda") if torch.is_autocast_enabled(device)]
+    if torch.is_grad_enabled() and not torch.is_inference_mode_enabled() and not rounding:
+        yield  # nothing to leave, as in most calls
+        return
     with ExitStack() as stack:
-        stack.enter_context(torch.inference_mode(False))
-        for device in ("cpu", "cuda"):
-            if torch.is_autocast_enabled(device):
-                stack.enter_context(torch.autocast(device, enabled=False))
+        stack.enter_context(torch.inference_mode(False))  # which also turns gradients on
+        for device in rounding:
+            stack.enter_context(torch.autocast(device, enabled=False))
         yield

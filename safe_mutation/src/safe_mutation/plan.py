@@ -105,16 +105,14 @@ class Ways:
     Args:
         plans: The network's plans.
         kind: Kind of genomes and experiences.
+
+    Attributes:
+        plan: What is known.
     """
 
     def __init__(self, plans: Plans, kind: Kind) -> None:
         self._plans, self._kind = plans, kind
-        plans.latest = self.plan
-
-    @property
-    def plan(self) -> Plan:
-        """What is known."""
-        return self._plans.of(self._kind)
+        plans.latest = self.plan = plans.of(kind)
 
     @property
     def chosen(self) -> Plan:
@@ -123,8 +121,8 @@ class Ways:
 
     def note(self, **findings: Any) -> Plan:
         """Add findings."""
-        self._plans.latest = plan = self._plans.note(self._kind, **findings)
-        return plan
+        self._plans.latest = self.plan = self._plans.note(self._kind, **findings)
+        return self.plan
 
 
 def kind_of(params: Tensor, inputs: Experiences) -> Kind:
@@ -146,4 +144,4 @@ def kind_of(params: Tensor, inputs: Experiences) -> Kind:
 
 
 def _layout(inputs: Experiences) -> tuple[Any, ...]:
-    return tuple((x.dtype, *(min(size, 2) for size in x.shape[1:])) for x in leaves(inputs))
+    return tuple([(x.dtype, *[min(size, 2) for size in x.shape[1:]]) for x in leaves(inputs)])

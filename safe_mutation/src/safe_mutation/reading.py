@@ -49,8 +49,8 @@ def read_experiences(experiences: Any, parents: Tensor, per_parent: bool) -> Exp
                 f"got {len(sets)}"
             )
         return _together(sets)
-    if per_parent:
-        return _read_rectangle(experiences, parents, "(N, I, ...)")
+    if not _is_list(experiences):
+        return _read_rectangle(experiences, parents, "(N, I, ...)" if per_parent else "(I, ...)")
     only = _read_set(experiences, parents)
     return only.stacks[0] if len(only.stacks) == 1 else ExperienceSets(only.stacks, [only.numbers()])
 

@@ -45,8 +45,8 @@ class Request:
     def noise_in_pieces(self) -> Iterator[tuple[slice, Tensor]]:
         """The numbers before the mask, a piece of all N*P of them at a time: its place, and fresh memory."""
         source, total = self.streams.noise, self.params.numel()
-        if not isinstance(source, np.random.Generator):  # a stream on a GPU has no pieces
-            yield slice(total), self._noise(source, self.params).view(-1)
+        if total <= PIECE or not isinstance(source, np.random.Generator):  # a stream on a GPU has no pieces
+            yield slice(None), self._noise(source, self.params).view(-1)
             return
         for start in range(0, total, PIECE):
             piece = slice(start, start + PIECE)
@@ -54,7 +54,8 @@ class Request:
 
     def _noise(self, sources: Source | list[Source], params: Tensor) -> Tensor:
         """Standard normal numbers for parents (N, P) or for some weights of theirs."""
-        like = torch.empty_like(params, dtype=self.genomes.noise_dtype)
+        dtype = self.genomes.noise_dtype
+        like = params if params.dtype == dtype else torch.empty_like(params, dtype=dtype)
         return standard_normal(sources, like).to(params)
 
     def per_parent(self, values: Tensor) -> Any:

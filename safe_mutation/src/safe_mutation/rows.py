@@ -47,11 +47,14 @@ class Rows(NamedTuple):
 
     def divergence_from(self, others: Rows) -> Tensor:
         """Equation 1: the mean over rows of the squared distance between outputs (N,), float64."""
-        rows = min(self.outputs.shape[1], others.outputs.shape[1])  # behind them nobody has any of his own
-        squares = (self.outputs[:, :rows] - others.outputs[:, :rows]).double().square().sum(2)
+        ours, theirs = self.outputs, others.outputs
+        if ours.shape != theirs.shape:
+            rows = min(ours.shape[1], theirs.shape[1])  # behind them nobody has any of his own
+            ours, theirs = ours[:, :rows], theirs[:, :rows]
+        squares = (ours - theirs).double().square_().sum(2)
         if self.weights is None:
             return squares.mean(1)
-        weights = self.weights[:, :rows].double()
+        weights = self.weights[:, : squares.shape[1]].double()
         return (weights * squares).sum(1) / weights.sum(1)
 
     def of(self, parents: slice | Tensor) -> Rows:

@@ -260,7 +260,8 @@ def gradient_per_output(
         return gradient_per_output(forward, network, params, inputs, 1, power)
     one_hot = torch.eye(number, dtype=totals.dtype, device=totals.device)
     if copies > 1:
-        (gradients,) = torch.autograd.grad(totals, leaf, one_hot.repeat_interleave(len(params), 0))
+        weights = one_hot if len(params) == 1 else one_hot.repeat_interleave(len(params), 0)
+        (gradients,) = torch.autograd.grad(totals, leaf, weights)
         return gradients.view(copies, *params.shape), rows.number()
     passes = (
         torch.autograd.grad(totals, leaf, weights.expand_as(totals), retain_graph=k < number - 1)[0]

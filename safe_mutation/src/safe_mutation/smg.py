@@ -130,10 +130,12 @@ class SMG(Mutation):
         without = scaling.insensitive(measured, self._power)
         children = scaling.absolute_(measured, without, self.zero, self.floor).reshape(-1)
         parents = request.params.reshape(-1)
-        clip = float("inf") if self.weight_clip is None else self.weight_clip
         for piece, noise in request.noise_in_pieces():
-            steps = noise.mul_(sigma).div_(children[piece]).clamp_(-clip, clip)
-            children[piece] = steps.add_(parents[piece])
+            here = children[piece]
+            steps = noise.mul_(sigma).div_(here)
+            if self.weight_clip is not None:
+                steps.clamp_(-self.weight_clip, self.weight_clip)
+            torch.add(steps, parents[piece], out=here)
         return children.view(request.params.shape)
 
     def _mutate_by(
