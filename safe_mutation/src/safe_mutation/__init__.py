@@ -1,5 +1,8 @@
 """Safe (behaviour-preserving) mutation operators for evolving neural networks."""
 
+from safe_mutation.crossover_info import CrossoverInfo
+from safe_mutation.distillation_crossover import DistillationCrossover
+from safe_mutation.fisher_crossover import FisherCrossover
 from safe_mutation.flat_network import FlatNetwork
 from safe_mutation.gaussian import GaussianMutation
 from safe_mutation.info import DivergenceNotReached, MutationInfo
@@ -16,7 +19,10 @@ __all__ = [
     "SMG",
     "SMGSO",
     "SMR",
+    "CrossoverInfo",
+    "DistillationCrossover",
     "DivergenceNotReached",
+    "FisherCrossover",
     "FlatNetwork",
     "GaussianMutation",
     "Mutation",
