@@ -22,16 +22,18 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from beyond.studies import STUDIES
 from evolution.crew import Crew, TaskFailed
 from evolution.executors import add_executor_arguments, check_executor_arguments, hired, shared
 from evolution.local_pool import LocalPool
 from evolution.result import Search
-from paper.figure import Job, Request
-from paper.figures import FIGURES
-from paper.results_page import write_page
+from paper.figure import Figure, Job, Request
+from paper.figures import FIGURES as PAPER
+from paper.results_page import write_pages
 from paper.style import METHODS
 
 CLAIMS = "claims"
+FIGURES: dict[str, Figure] = PAPER | STUDIES
 
 
 def run_all(jobs: list[Job], options: argparse.Namespace) -> None:
@@ -105,7 +107,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def reproduce(options: argparse.Namespace) -> None:
-    """Compute a figure and draw it, or draw all that are there; then write the page of results."""
+    """Compute a figure and draw it, or draw all that are there; then write the pages of results."""
     if options.figure == CLAIMS:
         for figure in FIGURES.values():
             figure.draw(options.results)
@@ -121,7 +123,7 @@ def reproduce(options: argparse.Namespace) -> None:
         figure = FIGURES[options.figure]
         run_all(figure.jobs(request), options)
         figure.draw(options.results)
-    write_page(options.results)
+    write_pages(options.results, FIGURES.values())
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -55,6 +55,17 @@ def test_the_calls_run() -> None:
     assert names["s"].shape == (2, 186)
 
 
+def test_the_crossover_runs() -> None:
+    names: dict = {}
+    with torch.random.fork_rng():
+        exec(blocks()[0], names)
+    X, Y = np.random.default_rng(1).random((2, 30, 11))
+    names |= {"parents": names["children"][:2], "others": names["children"][2:4], "X": X, "Y": Y}
+    crossover = next(block for block in blocks() if block.startswith("cross = "))
+    exec("from safe_mutation import FisherCrossover\n" + crossover, names)
+    assert names["children"].shape == (2, 186)
+
+
 def test_every_option_is_described() -> None:
     from dataclasses import fields
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from paper.statistics import Claim
 
@@ -55,6 +56,9 @@ class Figure:
     Attributes:
         name: As on the command line.
     """
+
+    page: ClassVar[str] = "README.md"
+    """Of the results, where its tables go."""
 
     name: str
 

@@ -1,25 +1,26 @@
-"""The generated parts of the page of results: every claim of the paper against the data that are there."""
+"""The generated parts of the pages of results: every claim of the paper against the data that are there."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from evolution.atomic_file import write_atomically
-from paper.figures import FIGURES
+from paper.figure import Figure
 from paper.statistics import table
 
 MARKS = ("<!-- {}: written by reproduce.py -->\n", "<!-- end of {} -->\n")
 
 
-def write_page(results: Path) -> None:
-    """Print the table of claims, and put it and the figures' tables into the README of the results."""
-    claims = table([claim for figure in FIGURES.values() for claim in figure.claims(results)])
+def write_pages(results: Path, figures: Iterable[Figure]) -> None:
+    """Print the table of claims, and put it and the figures' tables into the READMEs of the results."""
+    figures = list(figures)
+    claims = table([claim for figure in figures for claim in figure.claims(results)])
     print(claims)
-    readme = results / "README.md"
-    fill_in(readme, "claims", claims)
-    for figure in FIGURES.values():
+    fill_in(results / Figure.page, "claims", claims)
+    for figure in figures:
         for block, text in figure.tables(results).items():
-            fill_in(readme, block, text)
+            fill_in(results / figure.page, block, text)
 
 
 def fill_in(readme: Path, block: str, text: str) -> None:

@@ -125,7 +125,7 @@ def draw_curves(title: str, domain: str, data: Solved, budget: int, stem: Path) 
     """
     figure, ax = plt.subplots(figsize=(8.4, 4.5), layout="constrained")
     for method, evaluations in data.items():
-        draw_curve(ax, evaluations, budget, method)
+        draw_curve(ax, evaluations, budget, method, COLOURS[method])
     for method, curve in paper_curves(domain).items():
         if method in data:
             ax.plot(curve.evaluations, curve.share, "--", color=COLOURS[method], linewidth=1, alpha=0.8)
@@ -142,17 +142,15 @@ def draw_curves(title: str, domain: str, data: Solved, budget: int, stem: Path) 
     save_figure(figure, stem)
 
 
-def draw_curve(ax: Axes, evaluations: np.ndarray, budget: int, method: str) -> None:
+def draw_curve(ax: Axes, evaluations: np.ndarray, budget: int, method: str, colour: str) -> None:
     """One method's share of runs solved, with Wilson's 95 % interval."""
     number = len(evaluations)
     x = np.concatenate([[0], np.sort(evaluations[evaluations <= budget]), [budget]])
     solved = np.concatenate([np.arange(len(x) - 1), [len(x) - 2]])
     intervals = [binomtest(int(k), number).proportion_ci(method="wilson") for k in solved]
     low, high = np.array([(interval.low, interval.high) for interval in intervals]).T
-    ax.step(
-        x, solved / number, where="post", color=COLOURS[method], label=f"{method} ({solved[-1]}/{number})"
-    )
-    ax.fill_between(x, low, high, step="post", color=COLOURS[method], alpha=0.08, linewidth=0)
+    ax.step(x, solved / number, where="post", color=colour, label=f"{method} ({solved[-1]}/{number})")
+    ax.fill_between(x, low, high, step="post", color=colour, alpha=0.08, linewidth=0)
 
 
 def parity_claims(data: Solved) -> list[Claim]:

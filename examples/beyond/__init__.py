@@ -1,0 +1,1 @@
+"""Studies beyond the paper: operators, adapted divergences, held-out safety, crossover. One file each."""

@@ -1,0 +1,133 @@
+"""New operators against the paper's five, each of these at its own tuned sigma, in one domain.
+
+Mann-Whitney U compares the evaluations that runs needed; a run that failed counts as slower than any
+that did not. P-values are corrected for the number of comparisons in a table (Holm).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import mannwhitneyu
+
+from evolution.atomic_file import read_json
+from evolution.result import solved_at
+from paper.figures.large_networks import FIGURE_4
+from paper.figures.pixel_mazes import FIGURE_6, FIGURE_8
+from paper.figures.success_curves import FIGURE_1, FIGURE_3, SuccessCurves
+from paper.statistics import middle
+from paper.style import METHODS
+from paper.table_s2 import TABLE_S2
+
+ALPHA = 0.05
+PAPER: dict[str, SuccessCurves] = {
+    figure.domain: figure for figure in (FIGURE_1, FIGURE_3, FIGURE_6, FIGURE_8, *FIGURE_4.panels)
+}
+Runs = Mapping[str, np.ndarray]  # name -> evaluations (R,) at which its runs were solved, inf for never
+
+
+def published(results: Path, domain: str) -> dict[str, np.ndarray]:
+    """The runs of the paper's methods in a domain, those of further seeds included, as far as they are there.
+
+    Runs by another rule than table S2's of whom a child replaces are left out: they compare with nothing.
+    """
+    if domain not in PAPER:
+        return {}
+    figure = PAPER[domain]
+    runs = figure.solved(results) | figure.pooled(results)
+    folders = (results / figure.name, results / "more" / figure.name)
+    rule = getattr(TABLE_S2[domain].algorithm, "removal", None)
+    files = {method: [folder / f"{method}.json" for folder in folders] for method in runs}
+    return {
+        method: evaluations
+        for method, evaluations in runs.items()
+        if all(removal(file) in (None, rule) for file in files[method] if file.exists())
+    }
+
+
+def finished(files: Mapping[str, Path]) -> dict[str, np.ndarray]:
+    """The runs of those results that are there."""
+    return {name: solved_at(file) for name, file in files.items() if file.exists()}
+
+
+def removal(result: Path) -> str | None:
+    """Whom a child replaced in the runs of a result file, also one of an earlier version, if it says so."""
+    content = read_json(result)
+    settings = content.get("record", {}).get("algorithm") or content.get("settings", {})
+    found: str | None = settings.get("removal")
+    return found
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's correction: p-values that hold for all comparisons together."""
+    order = np.argsort(p_values)
+    corrected = np.empty(len(p_values))
+    highest = 0.0
+    for rank, place in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        corrected[place] = highest
+    return corrected.tolist()
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One new operator against one of the paper's methods.
+
+    Attributes:
+        p: Mann-Whitney U, two-sided, corrected.
+        better: Whether the new one is the faster: more of the pairs of runs are its own.
+    """
+
+    p: float
+    better: bool
+
+    def __str__(self) -> str:
+        mark = "" if self.p >= ALPHA else " faster" if self.better else " **slower**"
+        return f"{self.p:.2g}{mark}"
+
+
+def compare(new: Runs, references: Runs) -> dict[tuple[str, str], Compared]:
+    """Every new operator against every method of the paper."""
+    pairs = [(ours, theirs) for ours in new for theirs in references]
+    tests = [mannwhitneyu(new[ours], references[theirs]) for ours, theirs in pairs]
+    better = [
+        test.statistic < len(new[ours]) * len(references[theirs]) / 2
+        for test, (ours, theirs) in zip(tests, pairs, strict=True)
+    ]
+    corrected = holm([float(test.pvalue) for test in tests])
+    found = [Compared(p, faster) for p, faster in zip(corrected, better, strict=True)]
+    return dict(zip(pairs, found, strict=True))
+
+
+def summary(evaluations: np.ndarray) -> list[str]:
+    """Such as "13/20" and "24.1k"."""
+    return [f"{int(np.isfinite(evaluations).sum())}/{len(evaluations)}", middle(evaluations)]
+
+
+def table(header: Sequence[str], labels: Mapping[str, Sequence[str]], new: Runs, references: Runs) -> str:
+    """Runs solved, median and corrected p against the paper's methods, as a Markdown table.
+
+    Args:
+        header: Names of the columns that tell the rows apart.
+        labels: Those columns of each new operator.
+        new: The runs of those that have finished.
+        references: The runs of the paper's methods, which are the first rows.
+    """
+    compared = compare(new, references)
+    against = [method for method in METHODS if method in references]
+    titles = [*header, "solved", "median", *(f"p against {method}" for method in against)]
+    lines = [f"| {' | '.join(titles)} |", "| --- " * len(titles) + "|"]
+    blank = [""] * (len(header) - 1)
+    for method in against:
+        cells = [f"{method} of the paper", *blank, *summary(references[method]), *[""] * len(against)]
+        lines.append(f"| {' | '.join(cells)} |")
+    for name, evaluations in new.items():
+        cells = [*labels[name], *summary(evaluations)]
+        cells += [str(compared[name, method]) for method in against]
+        lines.append(f"| {' | '.join(cells)} |")
+    if len(new) < len(labels):
+        lines.append(f"\n{len(new)} of {len(labels)} have finished.")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,105 @@
+"""The two best directions in every domain: chosen in Recurrent Parity and the hard maze, shown in all.
+
+``Directions.finalists`` has the rule that chooses them. They run with another seed than the one that
+chose them, since the best of many are also the luckiest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from beyond.comparison import finished, published, table
+from beyond.directions import DIRECTIONS, SETTINGS, Setting
+from beyond.study import COLOURS, Study
+from evolution.domains import DOMAINS
+from evolution.domains.toy import Toy
+from evolution.experiment import Experiment
+from evolution.result import Search
+from paper.figure import Job, Request
+from paper.figures.success_curves import draw_curve
+from paper.style import METHODS, save_figure
+from paper.table_s2 import TABLE_S2
+
+RUNS = {
+    "recurrent-parity": 60,
+    "breadcrumb-hard-maze": 60,
+    "topdown-maze": 20,
+    "first-person-maze": 30,
+    "large-scale-101": 20,
+}
+TOY_TASKS = ("easy", "medium", "gradient washout")  # as the paper's text has them
+LINES = ("#0f172a", "#ea580c")  # of the two
+
+
+@dataclass(frozen=True)
+class Finalists(Study):
+    """Two settings in five domains and the toy model."""
+
+    def jobs(self, request: Request) -> list[Job]:
+        """A search for each in each domain.
+
+        Raises:
+            ValueError: If ``beyond-directions`` is not complete.
+        """
+        fresh = replace(request, seed=request.seed + 1)
+        searches: list[Job] = []
+        for place, experiment, setting in self._searches(fresh):
+            search = Search(
+                experiment,
+                result=self._file(request.results, place, setting),
+                work=request.work / self.name / place / setting.name,
+                command=request.command(self.name),
+                position=len(searches),
+            )
+            searches.append(search)
+        return searches
+
+    def draw(self, results: Path) -> None:
+        """A figure of success curves for each domain, with those of the paper's methods."""
+        for domain in RUNS:
+            runs, references = self._runs(results, domain), published(results, domain)
+            if not runs:
+                continue
+            budget = TABLE_S2[domain].max_evaluations
+            figure, ax = plt.subplots(figsize=(8.4, 4.5), layout="constrained")
+            for method in METHODS:
+                if method in references:
+                    draw_curve(ax, references[method], budget, method, COLOURS[method])
+            for (name, evaluations), colour in zip(runs.items(), LINES, strict=False):
+                draw_curve(ax, evaluations, budget, name, colour)
+            ax.set(xlabel="evaluations", ylabel="share of runs solved", xlim=(0, budget), title=domain)
+            ax.grid(alpha=0.25)
+            figure.legend(fontsize=8, loc="outside right center")
+            save_figure(figure, self.folder(results) / domain)
+
+    def tables(self, results: Path) -> dict[str, str]:
+        """A table for each domain, and for each task of the toy model."""
+        labels = {one.name: one.label for one in SETTINGS}
+        header = ("direction", "exponent", "D")
+        blocks = {}
+        for place in (*RUNS, *(f"toy, {task}" for task in TOY_TASKS)):
+            if runs := self._runs(results, place):
+                known = {name: labels[name] for name in runs}
+                blocks[f"finalists in {place}"] = table(header, known, runs, published(results, place))
+        return blocks
+
+    def _searches(self, request: Request) -> Iterator[tuple[str, Experiment, Setting]]:
+        for setting in DIRECTIONS.finalists(request.results):
+            for domain, runs in RUNS.items():
+                yield domain, setting.experiment(DOMAINS[domain](), request, runs), setting
+            for task in TOY_TASKS:
+                yield f"toy, {task}", setting.experiment(Toy().variant(task), request), setting
+
+    def _file(self, results: Path, place: str, setting: Setting) -> Path:
+        return self.folder(results) / place.replace(", ", "-").replace(" ", "-") / f"{setting.name}.json"
+
+    def _runs(self, results: Path, place: str) -> dict[str, np.ndarray]:
+        return finished({one.name: self._file(results, place, one) for one in SETTINGS})
+
+
+FINALISTS = Finalists("beyond-finalists")

@@ -1,0 +1,7 @@
+"""The studies that ``reproduce.py`` knows; a new one needs its name here."""
+
+from beyond.directions import DIRECTIONS
+from beyond.finalists import FINALISTS
+from beyond.study import Study
+
+STUDIES: dict[str, Study] = {study.name: study for study in (DIRECTIONS, FINALISTS)}

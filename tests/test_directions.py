@@ -1,0 +1,140 @@
+"""The study of directions and divergences: its settings, its statistics, who becomes a finalist."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy.stats import false_discovery_control, mannwhitneyu
+
+import reproduce
+from beyond import directions
+from beyond.comparison import compare, holm, published, table
+from beyond.directions import DIRECTIONS, DOMAIN_NAMES, SETTINGS, Setting
+from beyond.finalists import FINALISTS
+from evolution.atomic_file import write_json
+from evolution.record import describe
+from paper.table_s2 import TABLE_S2
+
+
+def request(folder, **arguments):
+    return reproduce.Request(1, (), folder / "results", folder / "work", **arguments)
+
+
+def write(path, solved_at, **more):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, {"runs": [{"solved_at": at} for at in solved_at]} | more)
+
+
+def write_all(results):
+    """Every setting, the better the smaller its divergence; in the maze the best of all fails."""
+    for number, one in enumerate(SETTINGS):
+        for domain in DOMAIN_NAMES:
+            fails = number == 0 and domain == "breadcrumb-hard-maze"
+            write(DIRECTIONS.file(results, domain, one), [None if fails else 1000 + 100 * number] * 4)
+
+
+def test_no_setting_is_there_twice_and_none_knows_a_network(tmp_path):
+    jobs = DIRECTIONS.jobs(request(tmp_path))
+    assert len(jobs) == 54 == len({job.result for job in jobs}) == len({job.work for job in jobs})
+    operators = [json.dumps(describe(job.experiment.operator)) for job in jobs]
+    assert len(set(operators)) == 27
+    for job in jobs:
+        operator = job.experiment.operator
+        assert getattr(operator, "weight_clip", None) is None
+        assert getattr(operator, "sigma", None) is None
+        assert operator.tolerance == 0.1
+        assert (job.experiment.runs, job.experiment.max_evaluations) == (20, 100_000)
+        assert job.experiment.algorithm == TABLE_S2[job.experiment.domain.name].algorithm
+
+
+def test_a_small_study_runs_from_the_command_line(tmp_path, monkeypatch):
+    few = [Setting("SM-G-RMS", 0.5, 0.1), Setting("SM-G-SO", 1, 0.03)]
+    monkeypatch.setattr(directions, "SETTINGS", few)
+    results = tmp_path / "results"
+    folders = ["--results", str(results), "--work", str(tmp_path / "work")]
+    small = ["beyond-directions", "--runs", "2", "--max-evaluations", "253"]
+    assert reproduce.main([*small, *folders]) == 0
+    files = {path.name: path.read_bytes() for path in (results / "beyond").rglob("*.json")}
+    assert len(list((results / "beyond").rglob("*.json"))) == 4
+    record = json.loads(files["SM-G-RMS-0.5-0.1.json"])["record"]
+    assert record["operator"]["exponent"] == 0.5
+    assert record["operator"]["divergence"] == 0.1
+    for domain in DOMAIN_NAMES:
+        assert (results / "beyond" / "directions" / f"{domain}.png").exists()
+    page = (results / "beyond" / "README.md").read_text()
+    assert "| SM-G-RMS | 0.5 | 0.1 | 0/2 | never |" in page
+    assert "directions" not in (results / "README.md").read_text()
+
+
+def test_holm_on_an_example():
+    # Holm (1979): 0.01, 0.04, 0.03, 0.005 become 0.03, 0.06, 0.06, 0.02
+    np.testing.assert_allclose(holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.9]) == [1, 1]
+    assert holm([]) == []
+    chance = np.random.default_rng(0).random(50)
+    assert (np.array(holm(chance)) >= false_discovery_control(chance) - 1e-12).all()  # it is the stricter
+
+
+def test_comparisons_say_who_is_faster():
+    quick, slow = np.arange(20.0), 50 + np.arange(20.0)
+    compared = compare({"new": quick, "bad": np.full(20, np.inf)}, {"control": slow})
+    plain = mannwhitneyu(quick, slow).pvalue
+    assert str(compare({"new": quick}, {"control": slow})["new", "control"]) == f"{plain:.2g} faster"
+    assert (
+        str(compare({"new": quick, "same": slow}, {"control": slow})["new", "control"])
+        == f"{2 * plain:.2g} faster"
+    )
+    assert str(compared["bad", "control"]).endswith("**slower**")
+    assert str(compare({"new": slow}, {"control": slow})["new", "control"]) == "1"
+
+
+def test_a_partial_table_says_so():
+    labels = {"a": ("a",), "b": ("b",)}
+    text = table(("name",), labels, {"a": np.array([1000.0, np.inf])}, {"control": np.array([2000.0])})
+    assert "| control of the paper | 1/1 | 2.0k |  |" in text
+    assert "| a | 1/2 | never | 1 |" in text
+    assert text.endswith("1 of 2 have finished.\n")
+    assert "have finished" not in table(("name",), {"a": ("a",)}, {"a": np.array([1.0])}, {})
+
+
+def test_runs_by_another_rule_of_replacement_are_not_compared(tmp_path):
+    rule = TABLE_S2["recurrent-parity"].algorithm.removal
+    write(tmp_path / "figure-1" / "control.json", [5], record={"algorithm": {"removal": rule}})
+    write(tmp_path / "figure-1" / "SM-R.json", [5], settings={"removal": rule})
+    write(tmp_path / "figure-1" / "SM-G-SO.json", [5], record={"algorithm": {"removal": "no such rule"}})
+    assert set(published(tmp_path, "recurrent-parity")) == {"control", "SM-R"}
+    write(tmp_path / "more" / "figure-1" / "control.json", [7], settings={"removal": "no such rule"})
+    assert set(published(tmp_path, "recurrent-parity")) == {"SM-R"}
+
+
+def test_finalists_are_those_that_do_well_where_they_do_worst(tmp_path):
+    write_all(tmp_path)
+    assert DIRECTIONS.finalists(tmp_path) == SETTINGS[1:3]
+    DIRECTIONS.file(tmp_path, DOMAIN_NAMES[1], SETTINGS[9]).unlink()
+    with pytest.raises(ValueError, match=r"expected results of 54 searches .* 1 are missing: run beyond-dir"):
+        DIRECTIONS.finalists(tmp_path)
+
+
+def test_finalists_run_in_every_domain_with_another_seed(tmp_path):
+    write_all(tmp_path / "results")
+    jobs = FINALISTS.jobs(request(tmp_path))
+    assert len(jobs) == 2 * 8 == len({job.result for job in jobs})
+    runs = {job.experiment.domain.name: job.experiment.runs for job in jobs}
+    assert runs == {
+        "recurrent-parity": 60, "breadcrumb-hard-maze": 60, "topdown-maze": 20, "first-person-maze": 30,
+        "large-scale-101": 20, "toy": 20,
+    }  # fmt: skip
+    assert {job.experiment.seed for job in jobs} == {2}
+    assert {job.experiment.operator.divergence for job in jobs} == {0.03, 0.1}
+
+
+def test_finalists_are_drawn_and_listed_as_far_as_they_are_there(tmp_path):
+    assert FINALISTS.tables(tmp_path) == {}
+    FINALISTS.draw(tmp_path)
+    write(FINALISTS.folder(tmp_path) / "topdown-maze" / "SM-G-SO-1-0.03.json", [1000, None])
+    write(FINALISTS.folder(tmp_path) / "toy-gradient-washout" / "SM-G-SO-1-0.03.json", [1000, 500])
+    FINALISTS.draw(tmp_path)
+    assert (tmp_path / "beyond" / "finalists" / "topdown-maze.png").exists()
+    tables = FINALISTS.tables(tmp_path)
+    assert "| SM-G-SO | 1 | 0.03 | 2/2 | 0.8k |" in tables["finalists in toy, gradient washout"]
+    assert set(tables) == {"finalists in topdown-maze", "finalists in toy, gradient washout"}
