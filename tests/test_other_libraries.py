@@ -1,200 +1,194 @@
-"""The README's recipes for other evolutionary libraries, each run as that library's users would run it."""
+"""The examples for other evolutionary libraries evolve, repeat themselves, and are what the README shows."""
 
+import importlib
+import json
 import re
+import textwrap
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
+import comparison
 import safe_mutation
+from maze_task import HardMaze
+from parity_task import RecurrentParity
 
-README = Path(__file__).parents[1] / "safe_mutation" / "README.md"
-EXPERIENCES = np.random.default_rng(0).random((100, 11), dtype=np.float32)
-GENERATIONS = 5
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "safe_mutation" / "README.md").read_text()
+FOLDER = ROOT / "examples" / "other_libraries"
+HEAVY = {"evosax_parity": "evosax", "qdax_maze": "qdax"}  # need JAX, and run by hand
+FILES = sorted(path.stem for path in [*FOLDER.glob("*_parity.py"), *FOLDER.glob("*_maze.py")])
 
 # What the libraries warn of is theirs to mend.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning"),
+    pytest.mark.filterwarnings("ignore::RuntimeWarning"),
 ]
 
 
-def recipe(library: str) -> str:
-    """The code below the paragraph that begins with the library's name."""
-    match = re.search(
-        rf"^{library} .*?```python\n(.*?)```", README.read_text(), flags=re.DOTALL | re.MULTILINE
-    )
-    assert match, library
-    return match[1]
+def run(file: str, safe: bool, seed: int, evaluations: int):
+    """A task after the file's algorithm had so many evaluations."""
+    if file in HEAVY:
+        pytest.importorskip(HEAVY[file])
+    module = importlib.import_module(file)
+    task = HardMaze() if file.endswith("_maze") else RecurrentParity()
+    task.seen = []  # type: ignore[attr-defined]
+    evaluate = task.evaluate
 
+    def watched(genomes):
+        task.seen.append(np.array(genomes, dtype=np.float32))
+        return evaluate(genomes)
 
-class Counted:
-    """An operator that counts the children it is asked for."""
-
-    def __init__(self, op) -> None:
-        self.op, self.children = op, 0
-
-    def __call__(self, parents, **keywords):
-        children = self.op(parents, **keywords)
-        self.children += 1 if children.ndim == 1 else len(children)
-        return children
-
-    def __deepcopy__(self, memo):
-        return self  # pymoo runs a copy of the algorithm that it is given
-
-
-def make_network() -> safe_mutation.FlatNetwork:
+    task.evaluate = watched  # type: ignore[method-assign]
     with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return safe_mutation.FlatNetwork(nn.Sequential(nn.Linear(11, 8), nn.Tanh(), nn.Linear(8, 2)))
+        module.run(task, safe, seed, evaluations)
+    return task
 
 
-NETWORK = make_network()
-TARGETS = np.sin(3 * EXPERIENCES[:, :2])
+def rows(genomes) -> set[bytes]:
+    return {row.tobytes() for row in np.atleast_2d(np.asarray(genomes, dtype=np.float32))}
 
 
-@pytest.fixture
-def network():
-    return NETWORK
+@pytest.mark.parametrize("file", FILES)
+def test_children_are_the_operators_and_have_evaluated_parents(file, monkeypatch):
+    parents, children = set(), set()
+    call = safe_mutation.SMGSO.__call__
+
+    def watched(self, params, **keywords):
+        result = call(self, params, **keywords)
+        parents.update(rows(params))
+        children.update(rows(result))
+        return result
+
+    monkeypatch.setattr(safe_mutation.SMGSO, "__call__", watched)
+    one_by_one = file in ("deap_maze", "nevergrad_parity")
+    task = run(file, safe=True, seed=1, evaluations=101 if one_by_one else 300)
+    first, *later = (rows(genomes) for genomes in task.seen)
+    assert len(set.union(*later)) >= 50
+    assert set.union(*later) <= children | first  # an elite may be evaluated again
+    assert parents <= set.union(first, *later)
+    again = run(file, safe=True, seed=1, evaluations=101 if one_by_one else 300)
+    np.testing.assert_array_equal(again.seen[-1], task.seen[-1])
 
 
-@pytest.fixture
-def op(network):
-    return Counted(safe_mutation.SMGSO(network, divergence=0.03, experiences=EXPERIENCES, generator=1))
+@pytest.mark.parametrize("file", FILES)
+def test_stock_mutation_starts_from_the_same_networks(file):
+    safe, stock = (run(file, safe, 2, 101) for safe in (True, False))
+    np.testing.assert_array_equal(safe.seen[0], stock.seen[0])
+    assert not np.array_equal(safe.seen[-1], stock.seen[-1])
 
 
-@pytest.fixture
-def start(network):
-    return network.flatten().double().numpy()
+@pytest.mark.parametrize("file", FILES)
+def test_files_are_short_and_say_what_they_need(file):
+    source = (FOLDER / f"{file}.py").read_text()
+    assert source.count("\n") <= 85
+    [command] = re.findall(r"^    pip install (.*)$", source, flags=re.M)
+    assert f"    python examples/other_libraries/{file}.py" in source
+    library, version = re.search(r"(\w+)==(\S+)$", command).groups()
+    if file not in HEAVY:
+        assert f"{library}=={version}\n" in (ROOT / "constraints.txt").read_text()
+    assert ("gym_safemaze" in command) == file.endswith("_maze")
 
 
-def error(genome) -> float:
-    """How far the policy is from the actions that are wanted, to be minimised."""
-    outputs = NETWORK(np.asarray(genome, dtype=np.float32), EXPERIENCES)
-    return float(np.square(outputs - TARGETS).sum(1).mean())
+def recipes() -> list[str]:
+    section = README[README.index("## In other libraries") : README.index("Stable-Baselines3 2")]
+    return re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
 
 
-def test_deap(op, start):
-    from deap import algorithms, base, tools
-
-    class Fitness(base.Fitness):
-        weights = (-1.0,)
-
-    class Individual(list):
-        def __init__(self, values):
-            super().__init__(values)
-            self.fitness = Fitness()
-            self.experiences = EXPERIENCES[: 50 + len(values) % 7]
-
-    toolbox = base.Toolbox()
-    exec(recipe("DEAP"), {"op": op, "np": np, "toolbox": toolbox})
-    toolbox.register("evaluate", lambda individual: (error(individual),))
-    toolbox.register("select", tools.selTournament, tournsize=3)
-    population = [Individual(start) for _ in range(10)]
-    last, _ = algorithms.eaMuPlusLambda(population, toolbox, 10, 20, 0.0, 1.0, GENERATIONS, verbose=False)
-    assert op.children == 20 * GENERATIONS
-    assert min(map(error, last)) < error(start)
+def test_there_is_a_recipe_for_each_file():
+    assert len(recipes()) == len(FILES)
 
 
-def test_evotorch(op, start):
-    from evotorch import Problem
-    from evotorch.algorithms import GeneticAlgorithm
-
-    class Sphere(Problem):
-        def __init__(self):
-            super().__init__("min", solution_length=len(start), initial_bounds=(-0.1, 0.1), seed=0)
-
-        def _evaluate_batch(self, batch):
-            batch.set_evals(torch.tensor([error(values) for values in batch.values]))
-
-    names = {"op": op, "problem": Sphere(), "GeneticAlgorithm": GeneticAlgorithm}
-    ga = eval(recipe("EvoTorch"), names)
-    ga.step()
-    first = float(ga.status["best_eval"])
-    ga.run(GENERATIONS)
-    assert op.children >= 64 * GENERATIONS
-    assert float(ga.status["best_eval"]) < first
+@pytest.mark.parametrize("recipe", recipes(), ids=lambda recipe: recipe.splitlines()[0])
+def test_the_readme_quotes_the_files(recipe):
+    assert len(recipe.splitlines()) <= 15
+    sources = [(FOLDER / f"{file}.py").read_text() for file in FILES]
+    assert any(textwrap.indent(recipe, " " * n) in source for source in sources for n in (0, 4))
 
 
-def test_pygad(op, start):
-    import pygad
-
-    population = np.stack([start] * 10)
-    rest = {
-        "initial_population": population,
-        "num_generations": GENERATIONS,
-        "num_parents_mating": 4,
-        "crossover_type": None,
-        "fitness_func": lambda ga, genome, index: -error(genome),
-        "random_seed": 0,
-        "suppress_warnings": True,
-    }
-    ga = eval(recipe("PyGAD").replace("...", "**rest"), {"pygad": pygad, "op": op, "rest": rest})
-    ga.run()
-    assert op.children >= 4 * GENERATIONS
-    assert error(ga.best_solution()[0]) < error(start)
+def test_the_table_is_of_the_results():
+    assert comparison.table() in (FOLDER / "README.md").read_text()
+    for record in json.loads(comparison.RESULTS.read_text()).values():
+        assert len(record["stock"]) == len(record["safe"]) >= 10
 
 
-def test_pymoo(op, start):
-    from pymoo.algorithms.soo.nonconvex.ga import GA
-    from pymoo.core.mutation import Mutation
-    from pymoo.core.problem import ElementwiseProblem
-    from pymoo.operators.crossover.pntx import SinglePointCrossover
-    from pymoo.optimize import minimize
+def test_a_comparison_prints_and_saves_both_sides(monkeypatch, tmp_path, capsys):
+    def run(task, safe, seed, budget):
+        while task.solved_at is None and task.evaluations < budget:
+            task.evaluate(task.initial_genomes(10, seed + 100 * safe))
 
-    class Sphere(ElementwiseProblem):
-        def _evaluate(self, x, out, *args, **kwargs):
-            out["F"] = error(x)
-
-    names: dict = {"Mutation": Mutation}
-    exec(recipe("pymoo"), names)
-    algorithm = GA(
-        pop_size=10,
-        sampling=np.stack([start] * 10),
-        crossover=SinglePointCrossover(prob=0.0),
-        mutation=names["SafeMutation"](op),
-        eliminate_duplicates=False,
-    )
-    problem = Sphere(n_var=len(start), n_obj=1, xl=-10 * np.ones(len(start)), xu=10 * np.ones(len(start)))
-    result = minimize(problem, algorithm, ("n_gen", GENERATIONS), seed=1)
-    assert op.children >= 10 * (GENERATIONS - 1)
-    assert result.F[0] < error(start)
-    again = minimize(problem, algorithm, ("n_gen", GENERATIONS), seed=1)
-    np.testing.assert_array_equal(again.X, result.X)
+    monkeypatch.setattr(comparison, "RESULTS", tmp_path / "results.json")
+    threads = torch.get_num_threads()
+    try:
+        for library in ("numpy", "torch", "numpy"):
+            monkeypatch.setattr("sys.argv", ["x", "--seeds", "2", "--evaluations", "20", "--save"])
+            comparison.Comparison(library, RecurrentParity, "none", run, 7).main()
+    finally:
+        torch.set_num_threads(threads)
+    assert "seed 2: stock not solved, best fitness -0.69" in capsys.readouterr().out
+    records = json.loads((tmp_path / "results.json").read_text())
+    assert list(records) == ["numpy", "torch"]
+    assert records["numpy"]["budget"] == 20
+    assert len(records["numpy"]["safe"]) == 2
+    assert "| numpy" in comparison.table()
 
 
-def test_pyribs(op, network, start):
-    from ribs.archives import GridArchive
-    from ribs.emitters import EmitterBase
-    from ribs.schedulers import Scheduler
-
-    names = {"np": np, "network": network, "GridArchive": GridArchive, "EmitterBase": EmitterBase}
-    exec(recipe("pyribs"), names)
-    archive = names["archive"]
-    emitter = names["SafeMutationEmitter"](archive, op, start, batch_size=8)
-    scheduler = Scheduler(archive, [emitter])
-    rng = np.random.default_rng(0)
-    for _ in range(GENERATIONS):
-        genomes = scheduler.ask()
-        measures = 1 / (1 + np.exp(-genomes[:, :2]))
-        experiences = rng.random((len(genomes), 100, 11), dtype=np.float32)
-        scheduler.tell([-error(genome) for genome in genomes], measures, experiences=experiences)
-    assert op.children == 8 * (GENERATIONS - 1)
-    assert archive.stats.obj_max > -error(start)
-    assert archive.best_elite["experiences"].shape == (100, 11)
+def test_the_earlier_solution_is_better_and_any_is_better_than_none():
+    runs = ((10, -0.6), (20, -0.1), (None, -0.2), (None, -0.3))
+    ranks = [comparison.rank({"solved_at": at, "best": best}) for at, best in runs]
+    assert ranks == sorted(ranks, reverse=True)
+    assert len(set(ranks)) == 4
 
 
-def test_stable_baselines3():
+def test_parity_task_against_every_string():
+    """Fitness and solutions against a loop over strings with a plain module, in double precision."""
+    task = RecurrentParity()
+    genomes = task.initial_genomes(3, 1) * 3
+    fitness = task.evaluate(genomes)
+    for genome, measured in zip(genomes, fitness, strict=True):
+        module = task.network.to_module(genome).double()
+        logs = []
+        for string in range(16):
+            bits = [(string >> place) & 1 for place in range(4)]
+            probabilities = module(torch.tensor([bits], dtype=torch.float64)[:, :, None])[0]
+            logs.append(float(probabilities[sum(bits) % 2].log()))
+        assert measured == pytest.approx(np.mean(logs), rel=1e-4)
+
+
+def test_maze_task_against_one_environment():
+    import gymnasium as gym
+
+    task = HardMaze()
+    genomes = task.initial_genomes(3, 1)
+    rollouts = task.evaluate(genomes)
+    env = gym.make("safemaze/BreadcrumbHardMaze-v0", frame_skip=3)
+    module = task.network.to_module(genomes[1])
+    observation, _ = env.reset()
+    for step in range(134):
+        np.testing.assert_allclose(rollouts.experiences[1, step], observation, atol=1e-4)
+        with torch.no_grad():
+            action = module(torch.from_numpy(observation)[None])[0].numpy()
+        observation, _, terminated, _, info = env.step(action)
+    assert terminated
+    assert rollouts.fitness[1] == info["fitness"]
+    np.testing.assert_allclose(rollouts.behavior[1], info["behavior"], atol=1e-3)
+
+
+def test_the_recipe_for_stable_baselines3():
     from stable_baselines3 import PPO
 
     policy = PPO("MlpPolicy", "CartPole-v1", n_steps=32, seed=0, device="cpu").policy
     observations = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
     names = {"policy": policy, "observations": observations}
     names |= {"FlatNetwork": safe_mutation.FlatNetwork, "SMGSO": safe_mutation.SMGSO}
-    exec(recipe("Stable-Baselines3"), names)
+    [recipe] = re.findall(
+        r"^Stable-Baselines3 .*?```python\n(.*?)```", README, flags=re.DOTALL | re.MULTILINE
+    )
+    exec(recipe, names)
     child = names["child"]
     assert type(child) is type(policy)
     for (name, before), after in zip(policy.named_parameters(), child.parameters(), strict=True):
