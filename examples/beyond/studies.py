@@ -2,6 +2,7 @@
 
 from beyond.directions import DIRECTIONS
 from beyond.finalists import FINALISTS
+from beyond.held_out import HELD_OUT
 from beyond.study import Study
 
-STUDIES: dict[str, Study] = {study.name: study for study in (DIRECTIONS, FINALISTS)}
+STUDIES: dict[str, Study] = {study.name: study for study in (DIRECTIONS, FINALISTS, HELD_OUT)}
