@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+import reproduce
+from beyond.adaptation import ADAPTATION, START
+from beyond.directions import DIRECTIONS
 from evolution.algorithms.group_elites_ga import GroupElitesGA
 from evolution.algorithms.steady_state_ga import SteadyStateGA
 from evolution.algorithms.success_rule_ga import SuccessRuleGA
@@ -176,3 +179,34 @@ def test_an_operator_without_one_divergence_is_refused(kind, settings):
 def test_settings_out_of_range(kind, arguments, message):
     with pytest.raises(ValueError, match=message):
         kind(**arguments)
+
+
+# The study
+
+
+def test_the_rules_differ_from_the_papers_search_in_nothing_else(tmp_path):
+    request = reproduce.Request(1, (), tmp_path / "results", tmp_path / "work")
+    jobs = ADAPTATION.jobs(request)
+    assert len({job.result for job in jobs}) == 4
+    fixed = {job.result: job.experiment for job in DIRECTIONS.jobs(request)}
+    for job in jobs:
+        domain = job.experiment.domain.name
+        plain = fixed[DIRECTIONS.file(request.results, domain, START)].record()
+        own = job.experiment.record()
+        rule = {**own["algorithm"]}
+        assert {name: rule[name] for name in plain["algorithm"] if name != "class"} | {
+            "class": "SteadyStateGA"
+        } == plain["algorithm"]
+        assert own | {"algorithm": plain["algorithm"]} == plain
+
+
+def test_a_small_study_runs_from_the_command_line(tmp_path):
+    folders = ["--results", str(tmp_path / "results"), "--work", str(tmp_path / "work")]
+    small = ["--runs", "1", "--max-evaluations", "253"]
+    assert reproduce.main(["beyond-adaptation", *small, *folders]) == 0
+    folder = tmp_path / "results" / "beyond"
+    assert len(list(folder.rglob("*.json"))) == 4
+    assert (folder / "adaptation" / "adaptation.png").exists()
+    page = (folder / "README.md").read_text()
+    assert page.count("| group elites | 0/1 | never |") == 2
+    assert page.count("2 of 5 have finished.") == 2

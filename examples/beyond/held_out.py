@@ -266,7 +266,7 @@ def draw(found: Ratios, stem: Path) -> None:
         ax.axhline(1, color="black", linewidth=0.6, linestyle=":")
         labels = [f"{one.method.removeprefix('SM-G-')} {one.exponent:g}" for one in OPERATORS]
         ax.set_xticks(range(1, len(labels) + 1), labels, rotation=60, fontsize=8)
-        ax.set(yscale="log", title=f"{name}, {kind}:\n{experiences}")
+        ax.set(yscale="log", ylim=(0.1, 10), title=f"{name}, {kind}:\n{experiences}")
         ax.title.set_fontsize(9)
         ax.grid(axis="y", alpha=0.25)
     for ax in axes[:, 0]:

@@ -1,9 +1,12 @@
 """The studies that ``reproduce.py`` knows; a new one needs its name here."""
 
+from beyond.adaptation import ADAPTATION
 from beyond.crossover import CROSSOVER
 from beyond.directions import DIRECTIONS
 from beyond.finalists import FINALISTS
 from beyond.held_out import HELD_OUT
 from beyond.study import Study
 
-STUDIES: dict[str, Study] = {study.name: study for study in (DIRECTIONS, FINALISTS, HELD_OUT, CROSSOVER)}
+STUDIES: dict[str, Study] = {
+    study.name: study for study in (DIRECTIONS, FINALISTS, ADAPTATION, HELD_OUT, CROSSOVER)
+}

@@ -1,0 +1,113 @@
+"""Whether it helps to adapt the divergence over a run: two rules against divergences that stay as they are.
+
+All with SM-G-SO, in Recurrent Parity and the hard maze. Both rules are for a whole population and have a
+floor; they start at, or around, D = 0.03 and may go from 0.003 to 0.3.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from beyond.comparison import finished, published, table
+from beyond.directions import DIRECTIONS, DIVERGENCES, DOMAIN_NAMES, Setting
+from beyond.study import Study, draw_success
+from evolution.algorithm import Algorithm
+from evolution.algorithms.group_elites_ga import GroupElitesGA
+from evolution.algorithms.steady_state_ga import SteadyStateGA
+from evolution.algorithms.success_rule_ga import SuccessRuleGA
+from evolution.domains import DOMAINS
+from evolution.result import Search
+from paper.figure import Job, Request
+from paper.style import save_figure
+from paper.table_s2 import TABLE_S2, settings
+
+START = Setting("SM-G-SO", 1, 0.03)
+RULES: dict[str, type[SteadyStateGA]] = {
+    "1/5 success rule": SuccessRuleGA,
+    "group elites": GroupElitesGA,
+}
+FIXED = {
+    f"fixed, {divergence:g}": dataclasses.replace(START, divergence=divergence) for divergence in DIVERGENCES
+}
+STYLES = {
+    "1/5 success rule": ("#ea580c", "-"),
+    "group elites": ("#0891b2", "-"),
+    **{name: (grey, "--") for name, grey in zip(FIXED, ("#d1d5db", "#6b7280", "#111827"), strict=True)},
+}
+
+
+def adaptive(rule: type[SteadyStateGA], domain: str) -> Algorithm:
+    """The paper's algorithm in a domain, with a rule."""
+    plain = settings(DOMAINS[domain]()).algorithm
+    assert isinstance(plain, SteadyStateGA)
+    return rule(plain.population_size, plain.tournament_size, plain.removal)
+
+
+@dataclass(frozen=True)
+class Adaptation(Study):
+    """Both rules in both domains; the fixed divergences are those of ``beyond-directions``."""
+
+    def jobs(self, request: Request) -> list[Job]:
+        """A search for each rule in each domain."""
+        searches: list[Job] = []
+        for (name, rule), domain in product(RULES.items(), DOMAIN_NAMES):
+            plain = START.experiment(DOMAINS[domain](), request)
+            search = Search(
+                dataclasses.replace(plain, algorithm=adaptive(rule, domain)),
+                result=self._file(request.results, domain, name),
+                work=request.work / self.name / domain / rule.name,
+                command=request.command(self.name),
+                position=len(searches),
+            )
+            searches.append(search)
+        return searches
+
+    def runs(self, results: Path, domain: str) -> dict[str, np.ndarray]:
+        """The runs that have finished, of the rules and of the fixed divergences."""
+        fixed = {name: DIRECTIONS.file(results, domain, one) for name, one in FIXED.items()}
+        return finished({name: self._file(results, domain, name) for name in RULES} | fixed)
+
+    def draw(self, results: Path) -> None:
+        """Success curves, a panel for each domain."""
+        runs = {domain: found for domain in DOMAIN_NAMES if (found := self.runs(results, domain))}
+        if any(name in found for found in runs.values() for name in RULES):
+            draw(runs, self.folder(results) / "adaptation")
+
+    def tables(self, results: Path) -> dict[str, str]:
+        """Against the paper's methods, a table for each domain."""
+        blocks = {}
+        for domain in DOMAIN_NAMES:
+            runs = self.runs(results, domain)
+            if any(name in runs for name in RULES):
+                labels = {name: [name] for name in STYLES}
+                blocks[f"adaptation in {domain}"] = table(["D"], labels, runs, published(results, domain))
+        return blocks
+
+    def _file(self, results: Path, domain: str, rule: str) -> Path:
+        return self.folder(results) / domain / f"{RULES[rule].name}.json"
+
+
+def draw(runs: Mapping[str, Mapping[str, np.ndarray]], stem: Path) -> None:
+    """Draw the curves of each domain."""
+    figure, axes = plt.subplots(
+        1, len(runs), figsize=(5.2 * len(runs), 3.8), layout="constrained", squeeze=False
+    )
+    for ax, (domain, found) in zip(axes[0], runs.items(), strict=True):
+        for name, evaluations in found.items():
+            colour, line = STYLES[name]
+            budget = TABLE_S2[domain].max_evaluations
+            draw_success(ax, evaluations, budget, color=colour, linestyle=line, label=name)
+        ax.set(title=domain, xlabel="evaluations", ylabel="share of runs solved")
+        ax.legend(fontsize=8, loc="lower right")
+        ax.grid(alpha=0.25)
+    save_figure(figure, stem)
+
+
+ADAPTATION = Adaptation("beyond-adaptation")
