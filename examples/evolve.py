@@ -4,7 +4,7 @@
 
 The run folder then holds record.json, history.jsonl, the champion (champion.npz; its weights for a plain
 nn.Module in champion.pt and champion.safetensors) and, for the maze, solution.png. --workers N breeds in N
-processes, --ray on a cluster.
+processes, --ray on a cluster, --device cuda on a GPU.
 Ctrl-C stops cleanly; the same command goes on from where it stopped.
 """
 
@@ -191,6 +191,9 @@ def evolve_in(
         ):
             evolve(lockstep, history, saved, record, solutions, interrupted, breeder)
     finally:
+        for replicate in lockstep.replicates:
+            if replicate.champion is not None:
+                replicate.champion = replicate.champion.on_host()
         chosen = choose_champion(lockstep, seed)
         if chosen is not None:
             save_champion(folder / "champion.npz", chosen)
@@ -218,7 +221,7 @@ def main(arguments: list[str] | None = None) -> int:
             tensorboard(options) as listeners,
         ):
             evolve_in(options.output, wanted, options.solutions, breeder, listeners)
-    except (ValueError, OSError, ImportError, TaskFailed) as error:
+    except (ValueError, OSError, ImportError, MemoryError, TaskFailed) as error:
         print(f"evolve.py: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

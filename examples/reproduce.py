@@ -24,7 +24,14 @@ from tqdm import tqdm
 
 from beyond.studies import STUDIES
 from evolution.crew import Crew, TaskFailed
-from evolution.executors import add_executor_arguments, check_executor_arguments, hired, shared
+from evolution.executors import (
+    add_executor_arguments,
+    check_executor_arguments,
+    hired,
+    part_of_the_result,
+    shared,
+    spreads,
+)
 from evolution.local_pool import LocalPool
 from evolution.result import Search
 from paper.figure import Figure, Job, Request
@@ -42,7 +49,7 @@ def run_all(jobs: list[Job], options: argparse.Namespace) -> None:
     Side by side, results are the same as one after the other; spread, they are those of the groups and the
     lag that the command line asks for, whatever the number of workers.
     """
-    if options.ray is not None or options.group is not None or options.lag > 1:
+    if spreads(options):
         for job in jobs:
             spread(job, options)
     elif (options.workers or 1) > 1:
@@ -55,11 +62,14 @@ def run_all(jobs: list[Job], options: argparse.Namespace) -> None:
 def spread(job: Job, options: argparse.Namespace) -> None:
     """Run a job here, and breed the children of a search elsewhere."""
     if not isinstance(job, Search):
+        if options.device is not None:
+            raise ValueError(f"expected a figure of searches with --device, got {options.figure}")
         job()
         return
     experiment = shared(options, job.experiment)
+    command = job.command + part_of_the_result(options)
     with hired(options, experiment) as breeder:
-        dataclasses.replace(job, experiment=experiment)(breeder)
+        dataclasses.replace(job, experiment=experiment, command=command)(breeder)
 
 
 def run_side_by_side(jobs: list[Job], workers: int) -> None:
@@ -132,7 +142,7 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     try:
         reproduce(options)
-    except (ValueError, OSError, ImportError, TaskFailed) as error:
+    except (ValueError, OSError, ImportError, MemoryError, TaskFailed) as error:
         print(f"reproduce.py: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

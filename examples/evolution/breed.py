@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from evolution.device import Device, copied, naming_what_to_lower, noise_source, stacked
 from evolution.domain import Domain
 from evolution.individual import Individual
 from evolution.randomness import Purpose, stream
@@ -57,29 +58,46 @@ class Brood(NamedTuple):
     """
 
     children: list[Individual]
-    sensitivities: list[np.ndarray | None]
+    sensitivities: list[Any]
 
 
-def breed(domain: Domain, operator: Operator, births: Sequence[Birth]) -> Brood:
+def breed(domain: Domain, operator: Operator, births: Sequence[Birth], device: Device = None) -> Brood:
     """Make and evaluate the children of some births, all in one batch.
 
     The founders of a replicate are drawn together, from the stream of the first of them.
+
+    Args:
+        domain: The task.
+        operator: The mutation.
+        births: The children to be made.
+        device: Where mutations and networks are computed; None for this processor and compiled networks.
+
+    Raises:
+        MemoryError: If there is too little; the message says what to lower.
     """
-    genomes = np.empty((len(births), domain.network.num_params), dtype=np.float32)
-    sensitivities: list[np.ndarray | None] = [None] * len(births)
+    with naming_what_to_lower(len(births)):
+        return _breed(domain, operator, births, device)
+
+
+def _breed(domain: Domain, operator: Operator, births: Sequence[Birth], device: Device) -> Brood:
+    rows: list[Any] = [None] * len(births)  # the genomes
+    sensitivities: list[Any] = [None] * len(births)
     founders = [lane for lane, birth in enumerate(births) if birth.parent is None]
     for _, group in groupby(founders, key=lambda lane: (births[lane].seed, births[lane].run)):
         lanes = list(group)
         founding = births[lanes[0]].stream(Purpose.GENESIS)
-        genomes[lanes] = domain.network.initial_genomes(len(lanes), founding)
+        drawn = domain.network.initial_genomes(len(lanes), founding)
+        for lane, genome in zip(lanes, drawn if device is None else stacked(drawn, device), strict=True):
+            rows[lane] = genome
     lanes = [lane for lane, birth in enumerate(births) if birth.parent is not None]
     if lanes:
         parents = [parent for birth in births if (parent := birth.parent) is not None]
-        noise = [births[lane].stream(Purpose.MUTATION) for lane in lanes]
+        noise = [noise_source(births[lane].stream(Purpose.MUTATION), device) for lane in lanes]
         scaled = scaled_to(operator, [births[lane].scale for lane in lanes])
-        genomes[lanes], measured = mutate(scaled, parents, noise)
-        for lane, sensitivity in zip(lanes, measured, strict=True):
-            sensitivities[lane] = sensitivity
+        children, measured = mutate(scaled, parents, noise, device)
+        for lane, child, sensitivity in zip(lanes, children, measured, strict=True):
+            rows[lane], sensitivities[lane] = child, sensitivity
+    genomes = children if len(lanes) == len(births) else stacked(rows, device)
     return Brood(_evaluate(domain, births, genomes), sensitivities)
 
 
@@ -94,20 +112,20 @@ def scaled_to(operator: Operator, scales: Sequence[float]) -> Operator:
 
 
 def mutate(
-    operator: Operator, parents: Sequence[Individual], noise: list[np.random.Generator]
-) -> tuple[np.ndarray, list[np.ndarray | None]]:
+    operator: Operator, parents: Sequence[Individual], noise: list[Any], device: Device = None
+) -> tuple[Any, list[Any]]:
     """Children (N, P) of N parents, each from its own noise, and the parents' sensitivities.
 
     Tournaments pick the same parents again and again, so sensitivities that do not depend on the
     perturbation are computed once for each parent.
     """
-    genomes = np.stack([parent.genome for parent in parents])
+    genomes = stacked([parent.genome for parent in parents], device)
     sensitivities: list[Any] = [None] * len(parents)
     arguments: dict[str, Any] = {"generator": noise}
     reusable = getattr(operator, "reusable_sensitivity", False)
     if reusable:
-        sensitivities = _sensitivities(operator, parents, noise)
-        arguments["sensitivity"] = np.stack(sensitivities)
+        sensitivities = _sensitivities(operator, parents, noise, device)
+        arguments["sensitivity"] = stacked(sensitivities, device)
     if not reusable or getattr(operator, "divergence", None) is not None:  # it is measured on experiences
         arguments |= {"experiences": _together(parents), "per_parent": True}
     with warnings.catch_warnings():
@@ -117,20 +135,20 @@ def mutate(
 
 
 def _sensitivities(
-    operator: Any, parents: Sequence[Individual], noise: list[np.random.Generator]
-) -> list[np.ndarray]:
+    operator: Any, parents: Sequence[Individual], noise: list[Any], device: Device
+) -> list[Any]:
     """Each parent's own, computed together for those that have none yet."""
     sensitivities: list[Any] = [parent.sensitivity for parent in parents]
     new = [lane for lane, sensitivity in enumerate(sensitivities) if sensitivity is None]
     if new:
         computed = operator.sensitivity(
-            np.stack([parents[lane].genome for lane in new]),
+            stacked([parents[lane].genome for lane in new], device),
             experiences=_together([parents[lane] for lane in new]),
             per_parent=True,
             generator=[noise[lane] for lane in new],
         )
         for lane, sensitivity in zip(new, computed, strict=True):
-            sensitivities[lane] = sensitivity.copy()
+            sensitivities[lane] = copied(sensitivity)
     return sensitivities
 
 
@@ -141,7 +159,7 @@ def _together(parents: Sequence[Individual]) -> Any:
     return map_together(np.stack, experiences) if alike else experiences
 
 
-def _evaluate(domain: Domain, births: Sequence[Birth], genomes: np.ndarray) -> list[Individual]:
+def _evaluate(domain: Domain, births: Sequence[Birth], genomes: Any) -> list[Individual]:
     evaluation = domain.evaluate(genomes)
     children = []
     for lane, birth in enumerate(births):
@@ -152,7 +170,7 @@ def _evaluate(domain: Domain, births: Sequence[Birth], genomes: np.ndarray) -> l
             experiences = take(experiences, chosen)
         children.append(
             Individual(
-                genomes[lane].copy(),
+                copied(genomes[lane]),
                 float(evaluation.fitness[lane]),
                 bool(evaluation.solved[lane]),
                 experiences,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -46,6 +46,14 @@ class Evaluation:
     behavior: Any
 
 
+def joined(parts: Sequence[Evaluation]) -> Evaluation:
+    """What came of all genomes, from what came of some at a time; experiences are arrays (N, I, ...)."""
+    if len(parts) == 1:
+        return parts[0]
+    columns = ("fitness", "solved", "experiences", "behavior")
+    return Evaluation(*(np.concatenate([getattr(part, name) for part in parts]) for name in columns))
+
+
 @dataclass(frozen=True)
 class Domain:
     """A task to evolve for: a frozen dataclass whose fields are all the numbers that decide an outcome.
@@ -60,6 +68,9 @@ class Domain:
     name: ClassVar[str]
     """As on the command line."""
 
+    on_devices: ClassVar[bool] = False
+    """Whether ``evaluate`` takes genomes as a tensor, too, and computes the networks where it is."""
+
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Other forms of the task by name: the fields that differ."""
 
@@ -70,7 +81,7 @@ class Domain:
         """The network that evolves."""
         raise NotImplementedError
 
-    def evaluate(self, genomes: np.ndarray) -> Evaluation:
+    def evaluate(self, genomes: Any) -> Evaluation:
         """Evaluate genomes (N, P), each on its own."""
         raise NotImplementedError
 

@@ -1,4 +1,4 @@
-"""The choice of those who breed, on a command line: --workers, --ray, --group, --lag, --time-limit."""
+"""The choice of those who breed, on a command line: --workers, --ray, --device, --group, --lag, --guess."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from concurrent.futures import Executor
 from contextlib import closing, contextmanager
 from functools import partial
 
+from evolution.device import read_device
 from evolution.experiment import Experiment
 from evolution.local_pool import LocalPool, ignore_signals
 from evolution.workers import TIME_LIMIT, Breeder, Here, Workers
@@ -36,6 +37,15 @@ def add_executor_arguments(parser: argparse.ArgumentParser) -> None:
         help="children of a replicate in the making at once (default: 1, the paper's); a part of the result",
     )  # fmt: skip
     add(
+        "--guess", type=int, default=1, metavar="G",
+        help="children of a replicate bred at once, those after a wrong guess of a parent again (default: 1)",
+    )  # fmt: skip
+    add(
+        "--device", metavar="NAME",
+        help="let torch compute mutations and networks there, for example cuda; a part of the result "
+        "(default: networks compiled for the processor)",
+    )  # fmt: skip
+    add(
         "--time-limit", type=float, default=TIME_LIMIT, metavar="S",
         help="seconds that a worker may take for one task (default: %(default)g)",
     )  # fmt: skip
@@ -43,21 +53,44 @@ def add_executor_arguments(parser: argparse.ArgumentParser) -> None:
 
 def check_executor_arguments(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     """End with one line and status 2 if they do not make sense."""
-    for name in ("workers", "group", "lag"):
+    for name in ("workers", "group", "lag", "guess"):
         if (value := getattr(options, name)) is not None and value < 1:
             parser.error(f"argument --{name}: expected at least 1, got {value}")
     if not options.time_limit > 0:
         parser.error(f"argument --time-limit: expected a positive number, got {options.time_limit}")
+    if options.device is not None and (options.workers is not None or options.ray is not None):
+        parser.error(f"argument --device: expected no --workers or --ray beside {options.device}")
+
+
+def spreads(options: argparse.Namespace) -> bool:
+    """Whether the arguments ask for more than whole searches, one after the other or side by side."""
+    return options.ray is not None or bool(part_of_the_result(options))
+
+
+def part_of_the_result(options: argparse.Namespace) -> str:
+    """Those of the arguments that decide numbers, as a command line has them."""
+    given = {"--group": options.group, "--lag": options.lag, "--guess": options.guess}
+    words = [f" {name} {value}" for name, value in given.items() if value not in (None, 1)]
+    return "".join(words) + ("" if options.device is None else f" --device {options.device}")
 
 
 def shared(options: argparse.Namespace, experiment: Experiment) -> Experiment:
-    """The experiment with the groups and the lag that the arguments ask for.
+    """The experiment with the groups, the lag, the guess and the device that the arguments ask for.
 
     Workers get groups of a size that does not depend on their number, so that neither does the result.
+
+    Raises:
+        ValueError: If the device is none that torch sees, or the experiment is not to be had so.
     """
     spread = options.workers is not None or options.ray is not None
     group = options.group or (GROUP if spread else experiment.runs)
-    return dataclasses.replace(experiment, group=min(group, experiment.runs), lag=options.lag)
+    return dataclasses.replace(
+        experiment,
+        group=min(group, experiment.runs),
+        lag=options.lag,
+        guess=options.guess,
+        device=None if options.device is None else read_device(options.device),
+    )
 
 
 @contextmanager
@@ -69,7 +102,7 @@ def hired(options: argparse.Namespace, experiment: Experiment) -> Iterator[Breed
         ModuleNotFoundError: If Ray is not installed.
     """
     if options.workers is None and options.ray is None:
-        yield Here(experiment.domain, experiment.operator)
+        yield Here(experiment.domain, experiment.operator, experiment.device)
         return
     _warn(options.workers or 1, experiment)
     executor = _executor(options)

@@ -14,6 +14,7 @@ import numpy as np
 from evolution import checkpoint
 from evolution.algorithm import Algorithm, AsksAhead, ScalesDivergence
 from evolution.breed import Operator
+from evolution.device import Device, card
 from evolution.domain import Domain
 from evolution.individual import State, part
 from evolution.lockstep import Lockstep
@@ -40,6 +41,11 @@ class Experiment:
             batch are rounded in float32, so that its size is a part of what an experiment is.
         lag: Children of a replicate that may be in the making at once: child i is bred when child i - lag
             has taken its place. 1 is the paper's algorithm.
+        guess: Children of a replicate bred in one batch, on the guess that none of them decides who is the
+            parent of the next; where one does, the following are bred again. The search is that of 1, but for
+            the rounding.
+        device: Where torch computes mutations and networks; by default networks are compiled for this
+            processor. Noise is drawn there, so that other devices give other numbers.
     """
 
     domain: Domain
@@ -51,9 +57,11 @@ class Experiment:
     stop_when_solved: bool = True
     group: int | None = None
     lag: int = 1
+    guess: int = 1
+    device: Device = None
 
     def __post_init__(self) -> None:
-        for name in ("group", "lag"):
+        for name in ("group", "lag", "guess"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise ValueError(f"expected {name} to be at least 1, got {value}")
         if self.lag > 1 and not isinstance(self.algorithm, AsksAhead):
@@ -66,6 +74,16 @@ class Experiment:
             raise ValueError(
                 f"expected an operator with one divergence for {self.algorithm.name}, which scales it, "
                 f"got divergence={divergence!r}"
+            )
+        if self.guess > 1 and (self.lag > 1 or not isinstance(self.algorithm, AsksAhead)):
+            raise ValueError(
+                f"expected a guess of 1 with a lag and for algorithms that choose parents together, "
+                f"got {self.guess} with {self.algorithm.name} and a lag of {self.lag}"
+            )
+        if self.device is not None and not self.domain.on_devices:
+            raise ValueError(
+                f"expected no device for {self.domain.name}, whose networks are compiled for the processor, "
+                f"got {self.device}"
             )
         founders = len(self._algorithm(run=0).ask())
         if self.max_evaluations < founders:
@@ -80,11 +98,13 @@ class Experiment:
             Replicate(self._algorithm(run), self.max_evaluations, self.stop_when_solved)
             for run in range(self.runs)
         ]
-        return Lockstep(self.domain, self.operator, replicates, self.group, self.lag)
+        return Lockstep(self.domain, self.operator, replicates, self.group, self.lag, self.guess, self.device)
 
     def record(self) -> Record:
         """All that the outcome depends on."""
         algorithm = describe(self.algorithm)
+        more: Record = {} if self.guess == 1 else {"guess": self.guess}
+        more |= {} if self.device is None else {"device": str(self.device)}
         return {
             "domain": describe(self.domain) | {"network": repr(self.domain.network)},
             "operator": describe(self.operator),
@@ -95,8 +115,9 @@ class Experiment:
             "stop_when_solved": self.stop_when_solved,
             "group": self.group or self.runs,
             "lag": self.lag,
+            **more,
             "versions": versions(),
-            MACHINE: machine(),
+            MACHINE: machine() + card(self.device),
         }
 
     def _algorithm(self, run: int) -> Algorithm:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from evolution.atomic_file import Joined
+from evolution.device import on_host
 
 State = dict[str, Any]  # arrays by name, or what stands for one (``Joined``), as a checkpoint stores them
 Experiences = np.ndarray | dict[str, np.ndarray]
@@ -20,29 +21,33 @@ class Individual:
     """An evaluated genome.
 
     Attributes:
-        genome: Weights (P,), float32.
+        genome: Weights (P,), float32; a tensor where the search runs on a device.
         fitness: Higher is better.
         solved: Whether its evaluation solved the task.
         experiences: Inputs (I, ...) the network met while it was evaluated, an array or a dict of arrays;
             their shapes may differ from one individual to the next.
         behavior: What it did, as its domain describes behaviour; None where nobody asked for it.
-        sensitivity: Sensitivities (P,) of its weights, once a mutation has needed them.
+        sensitivity: Sensitivities (P,) of its weights, once a mutation has needed them; where the genome is.
     """
 
-    genome: np.ndarray
+    genome: Any
     fitness: float
     solved: bool
     experiences: Experiences
     behavior: np.ndarray | None = None
-    sensitivity: np.ndarray | None = None
+    sensitivity: Any = None
 
     def better_than(self, other: Individual | None) -> bool:
         """Whether this is the better champion: a solution before any other, then the fitter one."""
         return other is None or (self.solved, self.fitness) > (other.solved, other.fitness)
 
+    def on_host(self) -> Individual:
+        """The same with arrays in place of tensors."""
+        return replace(self, genome=on_host(self.genome), sensitivity=on_host(self.sensitivity))
+
 
 def pack(name: str, individuals: Sequence[Individual]) -> State:
-    """Individuals as arrays whose names start with ``name``; nothing is copied yet."""
+    """Individuals as arrays whose names start with ``name``; nothing is copied yet, but from a device."""
     return {
         f"{name}.fitness": np.array([individual.fitness for individual in individuals], dtype=np.float64),
         f"{name}.solved": np.array([individual.solved for individual in individuals], dtype=bool),
@@ -96,8 +101,9 @@ def part(name: str, state: Mapping[str, np.ndarray]) -> State:
     return {key.removeprefix(start): array for key, array in state.items() if key.startswith(start)}
 
 
-def _pack_ragged(name: str, arrays: Sequence[np.ndarray | None]) -> State:
+def _pack_ragged(name: str, given: Sequence[Any]) -> State:
     """Arrays of one dtype and any shapes: all their numbers in a row, and the shapes; -1 stands for None."""
+    arrays = [on_host(array) for array in given]
     present = [array for array in arrays if array is not None]
     dimensions = max((array.ndim for array in present), default=0)
     shapes = np.full((len(arrays), 1 + dimensions), -1, dtype=np.int64)

@@ -5,6 +5,10 @@ replicate of a group, the mutations in one batched call and the evaluations in a
 in the making at once, those of different groups and, with a lag, of the same one; they are told in the order
 in which they were asked for, so that nothing depends on who computes them or how fast. A replicate that has
 solved its task or spent its budget drops out.
+
+A step may also hold the next children of a replicate, bred from the parents that will be chosen if none of
+the children before them changes the choice. That is nearly always so in a population of some size, and where
+it is not, the children from there on are dropped: the search is the one that breeds one child at a time.
 """
 
 from __future__ import annotations
@@ -14,8 +18,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 import numpy as np
+import torch
 
-from evolution.breed import Brood, Operator
+from evolution.breed import Birth, Brood, Operator
+from evolution.device import Device
 from evolution.domain import Domain
 from evolution.individual import State, part
 from evolution.replicate import Replicate
@@ -32,6 +38,8 @@ class Lockstep:
         replicates: What to advance.
         group: Replicates in one batch; all of them by default.
         lag: Steps of a group that may be in the making at once.
+        guess: Children of a replicate in one step.
+        device: Where genomes are kept; None for this processor.
     """
 
     def __init__(
@@ -41,11 +49,15 @@ class Lockstep:
         replicates: Sequence[Replicate],
         group: int | None = None,
         lag: int = 1,
+        guess: int = 1,
+        device: Device = None,
     ) -> None:
         self.domain = domain
         self.operator = operator
         self.replicates = list(replicates)
         self.lag = lag
+        self.guess = guess
+        self.device = device
         size = group or len(self.replicates)
         self._groups = [self.replicates[n : n + size] for n in range(0, len(self.replicates), size)]
         self._steps: deque[Step] = deque()  # in the making, in the order in which they are told
@@ -69,7 +81,7 @@ class Lockstep:
         Yields:
             The number of children told in each step.
         """
-        breeder = breeder or Here(self.domain, self.operator)
+        breeder = breeder or Here(self.domain, self.operator, self.device)
         for step in self._steps:  # of a checkpoint
             step.task = breeder.submit(step.births)
         for group in range(len(self._groups)):
@@ -105,6 +117,10 @@ class Lockstep:
                         f"expected genomes of shape ({self.domain.network.num_params},), "
                         f"got {individual.genome.shape}"
                     )
+                if self.device is not None:
+                    individual.genome = torch.as_tensor(individual.genome, device=self.device)
+                    if individual.sensitivity is not None:
+                        individual.sensitivity = torch.as_tensor(individual.sensitivity, device=self.device)
         self._steps = deque(unpack_steps("steps", state, self.replicates))
 
     def _fill(self, group: int, breeder: Breeder) -> None:
@@ -127,15 +143,27 @@ class Lockstep:
         chosen = large[:1] or asked  # a large brood is a batch of its own
         if not chosen or not all(chosen):
             return None
+        if self.guess > 1 and not large:
+            chosen = [births for replicate in searching for births in self._guessed(replicate)]
         return Step.of(group, [birth for births in chosen for birth in births])
+
+    def _guessed(self, replicate: Replicate) -> list[list[Birth]]:
+        """The next births of a replicate, each as if those before it changed nothing."""
+        number = min(self.guess, replicate.max_evaluations - replicate.evaluations)
+        return [replicate.births(ahead) for ahead in range(number)]
 
     def _tell(self, step: Step, brood: Brood) -> int:
         step.keep(brood.sensitivities)
-        told, children = 0, iter(brood.children)
+        told, rows = 0, zip(step.births, step.parents, brood.children, strict=True)
         replicates = {replicate.run: replicate for replicate in self._groups[step.group]}
-        for run, births in groupby(step.births, key=lambda birth: birth.run):
-            own = [next(children) for _ in births]
-            if replicates[run].active:  # or its children in the making have become superfluous
-                replicates[run].tell(own)
-                told += len(own)
+        for run, own in groupby(rows, key=lambda row: row[0].run):
+            replicate = replicates[run]
+            births, parents, children = map(list, zip(*own, strict=True))
+            if not replicate.active:  # its children in the making have become superfluous
+                continue
+            if self.guess > 1 and parents[0] is not None:
+                told += replicate.tell_guessed(births, parents, children)
+            else:
+                replicate.tell(children)
+                told += len(children)
         return told

@@ -67,6 +67,28 @@ class Replicate:
             for n, (parent, scale) in enumerate(zip(parents, scales, strict=True))
         ]
 
+    def tell_guessed(
+        self, births: list[Birth], parents: list[Individual | None], children: list[Individual]
+    ) -> int:
+        """Tell children one by one, up to the first that turns out to be bred otherwise.
+
+        Args:
+            births: On the guess that ``births`` would answer so, one after the other.
+            parents: The parents themselves; a birth may have a copy.
+            children: What came of them.
+
+        Returns:
+            How many were told.
+        """
+        for told, (birth, parent, child) in enumerate(zip(births, parents, children, strict=True)):
+            if not self.active:
+                return told
+            [right] = self.births()
+            if right.parent is not parent or right.scale != birth.scale:
+                return told
+            self.tell([child])
+        return len(children)
+
     def tell(self, children: list[Individual]) -> None:
         """Count the children up to the one that solves the task, and hand all of them on."""
         self.algorithm.tell(children)

@@ -13,6 +13,7 @@ import torch
 
 from evolution.breed import Birth, Brood, Operator, breed
 from evolution.crew import Crew, Task
+from evolution.device import Device
 from evolution.domain import Domain
 
 TIME_LIMIT = 600.0  # seconds that a task may take, the start of its worker included
@@ -34,11 +35,13 @@ class Here:
     Args:
         domain: The task to evolve for.
         operator: The mutation.
+        device: Where mutations and networks are computed; None for this processor and compiled networks.
     """
 
-    def __init__(self, domain: Domain, operator: Operator) -> None:
+    def __init__(self, domain: Domain, operator: Operator, device: Device = None) -> None:
         self.domain = domain
         self.operator = operator
+        self.device = device
 
     def submit(self, births: Sequence[Birth]) -> Sequence[Birth]:
         """Hand out births."""
@@ -46,7 +49,7 @@ class Here:
 
     def result(self, task: Sequence[Birth]) -> Brood:
         """Breed them."""
-        return breed(self.domain, self.operator, task)
+        return breed(self.domain, self.operator, task, self.device)
 
 
 class Workers:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
+from torch import Tensor
 
 import gym_safemaze  # noqa: F401  (registers the environments)
-from evolution.domain import Domain, Evaluation
+from evolution.domain import Domain, Evaluation, joined
 from evolution.domains.hard_maze_picture import picture_solution, robustness
+from evolution.domains.in_turn import in_turn
 from evolution.domains.replay import bars, beside
 from evolution.individual import Individual
 from evolution.networks.feed_forward import FeedForward, hard_maze_network
@@ -37,6 +39,7 @@ class BreadcrumbHardMaze(Domain):
     """
 
     name: ClassVar[str] = "breadcrumb-hard-maze"
+    on_devices: ClassVar[bool] = True
 
     frames: int = 400
     decision_interval: int = 3
@@ -47,15 +50,25 @@ class BreadcrumbHardMaze(Domain):
         """The paper's deep network, 1,266 weights."""
         return hard_maze_network()
 
-    def evaluate(self, genomes: np.ndarray) -> Evaluation:
-        """Let each of the genomes (N, P) drive a robot for an episode."""
-        lanes = self._lanes(len(genomes))
+    def evaluate(self, genomes: np.ndarray | Tensor) -> Evaluation:
+        """Let each of the genomes (N, P) drive a robot for an episode.
+
+        Networks on a device decide for one half of the robots while the other half moves here.
+        """
+        halves: Sequence[Any] = genomes.chunk(2) if isinstance(genomes, Tensor) else [genomes]
+        return joined(in_turn(self._drive(half, number) for number, half in enumerate(halves)))
+
+    def _drive(self, genomes: np.ndarray | Tensor, place: int) -> Generator[None, None, Evaluation]:
+        """Drive robots that no other ``place`` has; pauses while the networks decide."""
+        lanes = self._lanes(len(genomes), place)
         decide = self.network.policy(genomes)
         observations, info = lanes.reset()
         frames, positions = [observations[:, None]], [info["behavior"]]
         over, broken = False, np.zeros(len(genomes), dtype=bool)
         while not over:
-            actions = decide(observations)
+            decided = decide(observations)
+            yield
+            actions = np.asarray(decided)
             if math.isnan(actions.sum()):
                 broken |= np.isnan(actions).any(axis=1)
                 actions[broken] = 0.5  # neither turn nor thrust
@@ -89,10 +102,10 @@ class BreadcrumbHardMaze(Domain):
         yield beside(bars(observation), np.asarray(env.render()))
         env.close()
 
-    def _lanes(self, number: int) -> gym.vector.VectorEnv:
-        """One robot per genome, kept for the next evaluation by the same thread."""
+    def _lanes(self, number: int, place: int) -> gym.vector.VectorEnv:
+        """One robot per genome, kept for the next evaluation by the same thread at the same place."""
         kept = _environments.__dict__.setdefault("lanes", {})
-        key = (self.frames, self.decision_interval, number)
+        key = (self.frames, self.decision_interval, number, place)
         if key not in kept:
             kept[key] = gym.make_vec(
                 ENVIRONMENT,

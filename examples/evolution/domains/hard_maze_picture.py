@@ -44,9 +44,11 @@ def picture_solution(domain: Domain, path: Path, champion: Individual, seed: int
         One line that says how many children of each still solve the maze.
     """
     figure, axes = plt.subplots(1, 3, figsize=(12, 4.7), layout="constrained")
-    [champion_path] = domain.evaluate(champion.genome[None]).behavior
+    path_driven = champion.behavior  # another device might round to another
+    if path_driven is None:
+        [path_driven] = domain.evaluate(champion.genome[None]).behavior
     draw_maze(axes[0])
-    axes[0].plot(*champion_path.T, color=CHAMPION, linewidth=1.5)
+    axes[0].plot(*path_driven.T, color=CHAMPION, linewidth=1.5)
     axes[0].set_title("the champion" + ("" if champion.solved else " (does not solve the maze)"))
     shares = []
     for ax, (name, genomes) in zip(axes[1:], mutants(domain, champion, seed).items(), strict=True):

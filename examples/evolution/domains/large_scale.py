@@ -9,8 +9,9 @@ from typing import ClassVar
 
 import matplotlib.pyplot as plt
 import numpy as np
+from torch import Tensor
 
-from evolution.domain import Evaluation
+from evolution.domain import Evaluation, joined
 from evolution.domains.breadcrumb_hard_maze import BreadcrumbHardMaze
 from evolution.domains.hard_maze_picture import CHAMPION, draw_maze
 from evolution.individual import Individual
@@ -36,15 +37,11 @@ class LargeScale32(BreadcrumbHardMaze):
         """The paper's residual tanh network of that size."""
         return large_scale_network(self.depth, self.width)
 
-    def evaluate(self, genomes: np.ndarray) -> Evaluation:
-        """Let each of the genomes (N, P) drive a robot, one by one: one fills a cache."""
-        one_by_one = [super(LargeScale32, self).evaluate(genome[None]) for genome in genomes]
-        return Evaluation(
-            np.concatenate([one.fitness for one in one_by_one]),
-            np.concatenate([one.solved for one in one_by_one]),
-            np.concatenate([one.experiences for one in one_by_one]),
-            np.concatenate([one.behavior for one in one_by_one]),
-        )
+    def evaluate(self, genomes: np.ndarray | Tensor) -> Evaluation:
+        """Let each of the genomes (N, P) drive a robot; on a processor one by one, as one fills a cache."""
+        if isinstance(genomes, Tensor):
+            return super().evaluate(genomes)
+        return joined([super(LargeScale32, self).evaluate(genome[None]) for genome in genomes])
 
     def preference(self, solution: Individual, seed: int) -> float:
         """None: mutants of networks of this size take long to make."""
@@ -54,8 +51,7 @@ class LargeScale32(BreadcrumbHardMaze):
         """Draw the champion's path."""
         figure, ax = plt.subplots(figsize=(4.7, 4.7), layout="constrained")
         draw_maze(ax)
-        [positions] = self.evaluate(champion.genome[None]).behavior
-        ax.plot(*positions.T, color=CHAMPION, linewidth=1.5)
+        ax.plot(*np.asarray(champion.behavior).T, color=CHAMPION, linewidth=1.5)
         figure.savefig(path, dpi=110)
         plt.close(figure)
         return f"{'solves' if champion.solved else 'does not solve'} the maze  ->  {path}"

@@ -8,6 +8,8 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from evolution.domain import Domain, Evaluation
 from evolution.networks.parity_policy import classify
@@ -29,6 +31,7 @@ class RecurrentParity(Domain):
     """
 
     name: ClassVar[str] = "recurrent-parity"
+    on_devices: ClassVar[bool] = True
     variants: ClassVar[dict] = {"one output": {"outputs": 1}}
 
     outputs: int = 2
@@ -38,8 +41,22 @@ class RecurrentParity(Domain):
         """The paper's two-layer recurrent network."""
         return ParityNetwork(self.outputs)
 
-    def evaluate(self, genomes: np.ndarray) -> Evaluation:
+    def evaluate(self, genomes: np.ndarray | Tensor) -> Evaluation:
         """Classify the sixteen strings with each of the genomes (N, P)."""
-        right, likelihoods = classify(genomes, STRINGS[:, :, 0], LABELS, self.outputs)
+        if isinstance(genomes, Tensor):
+            right, likelihoods = classify_on_device(self.network, genomes)
+        else:
+            right, likelihoods = classify(genomes, STRINGS[:, :, 0], LABELS, self.outputs)
         experiences = np.broadcast_to(STRINGS, (len(genomes), *STRINGS.shape))
         return Evaluation(likelihoods.mean(axis=1), np.all(right > 0.5, axis=1), experiences, right)
+
+
+def classify_on_device(network: ParityNetwork, genomes: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """What ``parity_policy.classify`` returns, computed by torch where the genomes (N, P) are."""
+    with torch.inference_mode():
+        outputs = network(genomes, torch.from_numpy(STRINGS).to(genomes.device)).cpu().numpy()
+    if network.outputs == 1:  # the probability of odd
+        right = np.where(LABELS, outputs[:, :, 0], 1 - outputs[:, :, 0])
+    else:
+        right = outputs[:, np.arange(len(LABELS)), LABELS]
+    return right, np.log(np.maximum(right, np.finfo(np.float32).tiny), dtype=np.float64)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
+from importlib.util import find_spec
 from itertools import pairwise
 
 import numpy as np
@@ -15,7 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from evolution.networks.dense_policy import DensePolicy
+from evolution.networks.device_policy import DevicePolicy, Policy
 from evolution.networks.layout import Layout, as_batch, linear_shapes, uniform, xavier_normal
+from evolution.networks.padded_layers import PaddedLayers
 from evolution.networks.residual_policy import ResidualPolicy
 
 
@@ -65,8 +69,13 @@ class FeedForward:
         """The same network as an ordinary module; its parameters, one after the other, are a genome."""
         return FeedForwardModule(self.widths, self.activation, self.skip_every)
 
-    def policy(self, genomes: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        """A function from one observation of each genome (N, in) to outputs (N, out), without gradients."""
+    def policy(self, genomes: np.ndarray | Tensor) -> Policy:
+        """A function from one observation of each genome (N, in) to outputs (N, out), without gradients.
+
+        Genomes as a tensor are computed by torch where they are.
+        """
+        if isinstance(genomes, Tensor):
+            return DevicePolicy(self._on_device(genomes), genomes.device)
         if self.activation is torch.selu and not self.skip_every:
             return DensePolicy(genomes, self.widths)
         if self.activation is torch.tanh and self.skip_every:
@@ -78,6 +87,17 @@ class FeedForward:
                 return self(params, torch.from_numpy(observations)[:, None])[:, 0].numpy()
 
         return decide
+
+    def _on_device(self, genomes: Tensor) -> Callable[[Tensor], Tensor]:
+        equal = len(set(self.widths[1:-1])) == 1 and self.activation in (torch.selu, torch.tanh)
+        if genomes.is_cuda and equal and find_spec("triton"):
+            from evolution.networks import fused_layers  # Triton comes with torch for GPUs alone
+
+            if max(self.widths) <= fused_layers.BLOCK:
+                selu = self.activation is torch.selu
+                layers = PaddedLayers.of(genomes, self.widths, selu, self.skip_every)
+                return partial(fused_layers.decide, layers, outputs=self.widths[-1])
+        return lambda observations: self(genomes, observations[:, None])[:, 0]
 
     def _layers(self, params: Tensor) -> list[tuple[Tensor, Tensor]]:
         views = self.layout.views(params)
