@@ -70,12 +70,14 @@ def failing_once(
 
 LACKS = [
     lambda: RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
+    lambda: RuntimeError("CUDA error: out of memory"),
+    lambda: RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     lambda: MemoryError("no more"),
     lambda: torch.OutOfMemoryError("CUDA out of memory"),
 ]
 
 
-@pytest.mark.parametrize("error", LACKS, ids=["processor", "python", "gpu"])
+@pytest.mark.parametrize("error", LACKS, ids=["processor", "CUDA", "cuBLAS", "python", "gpu"])
 @pytest.mark.parametrize("make", [SMGAbs, SMGSum, SMGSO])
 def test_a_lack_of_memory_is_passed_on_and_not_remembered(make: Any, error: Callable[[], Exception]) -> None:
     """Wherever it strikes, at the first call or later, the next call is what it would have been."""

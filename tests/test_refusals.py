@@ -418,3 +418,19 @@ def test_as_many_experiences_as_parents_may_be_shared(
         parents = RNG.normal(size=(4, op.network.num_params))
         for scale in (1.0, 1e-3, 0.0):  # with weights so small that a step hardly depends on those before
             op(scale * parents, experiences=RNG.normal(size=shape), generator=1)
+
+
+def test_a_module_on_two_devices() -> None:
+    whole = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
+    network = FlatNetwork(whole)
+    split = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2, device="meta"))
+    before = split[0].weight.detach().clone()
+    message = r"expected parameters on one device, got '0\.weight' on cpu and '2\.weight' on meta"
+    for call in (
+        lambda: SMGSum(network, sigma=0.1).mutate_(split, experiences=np.ones((4, 3)), generator=1),
+        lambda: GaussianMutation(sigma=0.1).mutate_(split, generator=1),
+        lambda: network.flatten(split),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+    assert torch.equal(split[0].weight, before)

@@ -84,6 +84,6 @@ def naming_what_to_lower(networks: int) -> Iterator[None]:
             raise
         raise MemoryError(
             f"expected memory for {networks} networks at once, got too little "
-            f"({str(error).splitlines()[0]}): lower --group, --guess or --runs, which is another experiment, with another folder; the "
-            "checkpoint of this one is kept"
+            f"({str(error).splitlines()[0]}): lower --group, --guess or --runs, which is "
+            "another experiment, with another folder; the checkpoint of this one is kept"
         ) from error

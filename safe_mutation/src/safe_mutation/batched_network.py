@@ -64,7 +64,7 @@ class BatchedNetwork:
         ways = Ways(self.plans, kind_of(params, inputs))
         if ways.plan.outputs is None:
             genome, few = a_few(params, inputs)
-            with same_random_numbers(), torch.no_grad():
+            with same_random_numbers(params.device), torch.no_grad():
                 outputs = run(self.function, genome, few)
                 refuse_writing(genome, few)
                 refuse_different_answers(

@@ -33,6 +33,7 @@ from safe_mutation.stacked import Stacked, Unstackable
 from safe_mutation.stacked_functions import linear_of_values
 from safe_mutation.torch_internals import gaps_are_errors, is_transformed, leaves_of_graph
 from safe_mutation.training_mode import refuse_training_mode
+from safe_mutation.two_devices import refuse_two_devices
 
 Forward = Callable[[nn.Module, Any], Any]
 
@@ -163,7 +164,7 @@ class FlatNetwork:
         ways = Ways(self.plans, kind_of(params, inputs))
         if ways.plan.outputs is None:
             genome, few = a_few(params, inputs)
-            with same_random_numbers(), torch.no_grad():
+            with same_random_numbers(params.device), torch.no_grad():
                 outputs = run(self, genome, few)
                 refuse_writing(genome, few)
                 self._ask_twice(genome[0], take(few, 0))
@@ -179,6 +180,7 @@ class FlatNetwork:
     def flatten(self, module: nn.Module | None = None) -> Tensor:
         """The genome (P,) of a module of the same architecture, by default of the one this was made from."""
         named = self._named(self._module if module is None else module)
+        refuse_two_devices(named)
         return torch.cat([named[name].detach().reshape(-1) for name in self.names])
 
     def load_(self, module: nn.Module, params: Any) -> nn.Module:

@@ -29,6 +29,7 @@ from safe_mutation.plan import Plan
 from safe_mutation.reading import read_experiences
 from safe_mutation.request import Request, read_mask
 from safe_mutation.sensitivity import divergence
+from safe_mutation.two_devices import refuse_two_devices
 
 
 class Array(Protocol):
@@ -255,7 +256,9 @@ class Mutation:
         Raises:
             ValueError: As a call does; the module is then unchanged.
         """
-        parameters = [p for p in module.parameters() if p.requires_grad]
+        trainable = {name: p for name, p in module.named_parameters() if p.requires_grad}
+        refuse_two_devices(trainable)
+        parameters = list(trainable.values())
         if not parameters:
             raise ValueError(f"expected trainable parameters, got a {type(module).__name__} without any")
         own = self

@@ -7,8 +7,11 @@ from contextlib import contextmanager
 
 import torch
 
-# What torch's allocator for the processor says in a plain RuntimeError.
-_ALLOCATOR = ("DefaultCPUAllocator", "not enough memory", "Cannot allocate memory")
+# What torch's allocator for the processor and the libraries for GPUs say in a plain RuntimeError.
+_ALLOCATOR = (
+    "DefaultCPUAllocator", "not enough memory", "Cannot allocate memory", "CUDA error: out of memory",
+    "STATUS_ALLOC_FAILED",
+)  # fmt: skip
 
 
 def lacks_memory(error: BaseException) -> bool:

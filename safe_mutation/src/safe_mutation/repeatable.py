@@ -50,13 +50,16 @@ def refuse_writing(genome: Tensor, inputs: Experiences) -> None:
 
 
 @contextmanager
-def same_random_numbers() -> Iterator[None]:
-    """Let torch's random numbers on the processor go on as if nothing had been asked."""
+def same_random_numbers(device: torch.device) -> Iterator[None]:
+    """Let torch's random numbers, of the processor and of a GPU, go on as if nothing had been asked."""
+    on_gpu = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
     state = torch.random.get_rng_state()
     try:
         yield
     finally:
         torch.random.set_rng_state(state)
+        if on_gpu is not None:
+            torch.cuda.set_rng_state(on_gpu, device)
 
 
 def refuse_different_answers(answers: Callable[[int], Sequence[Tensor]]) -> None:
@@ -70,7 +73,8 @@ def refuse_different_answers(answers: Callable[[int], Sequence[Tensor]]) -> None
     """
     state = torch.random.get_rng_state()
     first, *others = answers(2)
-    if not torch.equal(torch.random.get_rng_state(), state):
+    # A GPU's random numbers are not watched: it is asked as often as if there were any.
+    if first.is_cuda or not torch.equal(torch.random.get_rng_state(), state):
         others += answers(TIMES)
     if not all(alike(first, other) for other in others):
         raise ValueError(
