@@ -63,7 +63,7 @@ def test_children_are_those_of_the_processor(kind: Kind, name: str) -> None:
     expected = op(parents, experiences=experiences, generator=[1, 2, 3])
     children = op(parents.to(GPU), experiences=on_gpu(experiences), generator=[1, 2, 3])
     assert children.device == GPU
-    torch.testing.assert_close(children.cpu(), expected, rtol=1e-6, atol=1e-8)
+    torch.testing.assert_close(children.cpu(), expected, rtol=1e-5, atol=1e-7)
     np.testing.assert_array_equal(parents, kind.genomes(3))
 
 
@@ -315,7 +315,7 @@ def test_too_little_memory_names_what_to_lower_and_is_not_remembered() -> None:
     greedy = [True]
 
     def function(params, inputs):
-        if greedy[0] and len(params) > 1:
+        if greedy[0] and len(params) > 2:  # a copy of one for each output
             torch.empty(2**50, dtype=torch.uint8, device=params.device)
         return network(params, inputs)
 

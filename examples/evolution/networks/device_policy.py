@@ -18,26 +18,31 @@ class Policy(Protocol):
 
 
 class Answer:
-    """Outputs (N, out) that a GPU may still be computing; it is an array to whoever looks at it.
+    """Outputs (N, out) on their way from a GPU; an array to whoever looks at it.
 
     Args:
-        outputs: On the GPU.
+        arriving: Where they arrive.
+        arrived: When they have.
     """
 
-    def __init__(self, outputs: Tensor) -> None:
-        self._arrived = torch.empty(outputs.shape, dtype=outputs.dtype, pin_memory=True)
-        self._arrived.copy_(outputs, non_blocking=True)
-        self._event = torch.cuda.Event()
-        self._event.record(torch.cuda.current_stream(outputs.device))
+    def __init__(self, arriving: Tensor, arrived: torch.cuda.Event) -> None:
+        self._arriving, self._arrived = arriving, arrived
+        self._values: np.ndarray | None = None
+
+    def values(self) -> np.ndarray:
+        """Wait for them."""
+        if self._values is None:
+            self._arrived.synchronize()
+            self._values = self._arriving.numpy().copy()
+        return self._values
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        self._event.synchronize()
-        values = self._arrived.numpy()
+        values = self.values()
         return values if dtype is None else values.astype(dtype)
 
 
 class DevicePolicy:
-    """Decides on a device while its caller does something else.
+    """Decides layer by layer, as torch computes a network.
 
     Args:
         decide: Maps observations (N, in) to outputs (N, out), both on the device.
@@ -48,10 +53,61 @@ class DevicePolicy:
         self._decide = decide
         self._device = device
 
-    def __call__(self, observations: np.ndarray) -> np.ndarray | Answer:
-        """Begin to map one observation of each network (N, in) to outputs (N, out), float32."""
+    def __call__(self, observations: np.ndarray) -> np.ndarray:
+        """Map one observation of each network (N, in) to outputs (N, out), float32."""
         with torch.inference_mode():
-            seen = torch.from_numpy(observations)
-            if self._device.type != "cuda":
-                return self._decide(seen.to(self._device)).cpu().numpy()
-            return Answer(self._decide(seen.pin_memory().to(self._device, non_blocking=True)))
+            outputs: np.ndarray = self._decide(torch.from_numpy(observations).to(self._device)).cpu().numpy()
+        return outputs
+
+
+class RecordedPolicy:
+    """Decides on a GPU, by a kernel recorded once, while its caller does something else.
+
+    The way there, the kernel and the way back are one launch, beside those of other policies.
+
+    Args:
+        decide: Writes outputs for observations (N, in) into a tensor (N, out), both on the GPU; it allocates
+            nothing there.
+        inputs: Shape (N, in).
+        outputs: Shape (N, out).
+        device: The GPU.
+    """
+
+    def __init__(
+        self,
+        decide: Callable[[Tensor, Tensor], None],
+        inputs: tuple[int, int],
+        outputs: tuple[int, int],
+        device: torch.device,
+    ) -> None:
+        self._stream = torch.cuda.Stream(device)
+        self._stream.wait_stream(torch.cuda.current_stream(device))  # what decides has to be there
+        self._seen = torch.empty(inputs, pin_memory=True)
+        self._answers = torch.empty(outputs, pin_memory=True)
+        self._arrived = torch.cuda.Event()
+        self._last: Answer | None = None
+        with torch.inference_mode(), torch.cuda.stream(self._stream):
+            self._there = torch.empty(inputs, device=device), torch.empty(outputs, device=device)
+            decide(*self._there)  # compiled before it is recorded
+            self._graph = torch.cuda.CUDAGraph()
+            self._graph.capture_begin(capture_error_mode="thread_local")
+            self._there[0].copy_(self._seen, non_blocking=True)
+            decide(*self._there)
+            self._answers.copy_(self._there[1], non_blocking=True)
+            self._graph.capture_end()
+        self._decide = decide  # what was recorded reads its weights
+
+    def __call__(self, observations: np.ndarray) -> Answer:
+        """Begin to map one observation of each network (N, in) to outputs (N, out), float32."""
+        if self._last is not None:
+            self._last.values()  # its place is needed
+        self._seen.numpy()[:] = observations
+        with torch.cuda.stream(self._stream):
+            self._graph.replay()
+            self._arrived.record()
+        self._last = Answer(self._answers, self._arrived)
+        return self._last
+
+    def __del__(self) -> None:
+        if getattr(self, "_last", None) is not None:
+            self._last.values()  # before others get the memory

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from evolution.networks.dense_policy import DensePolicy
-from evolution.networks.device_policy import DevicePolicy, Policy
+from evolution.networks.device_policy import DevicePolicy, Policy, RecordedPolicy
 from evolution.networks.layout import Layout, as_batch, linear_shapes, uniform, xavier_normal
 from evolution.networks.padded_layers import PaddedLayers
 from evolution.networks.residual_policy import ResidualPolicy
@@ -75,7 +75,7 @@ class FeedForward:
         Genomes as a tensor are computed by torch where they are.
         """
         if isinstance(genomes, Tensor):
-            return DevicePolicy(self._on_device(genomes), genomes.device)
+            return self._on_device(genomes)
         if self.activation is torch.selu and not self.skip_every:
             return DensePolicy(genomes, self.widths)
         if self.activation is torch.tanh and self.skip_every:
@@ -88,16 +88,18 @@ class FeedForward:
 
         return decide
 
-    def _on_device(self, genomes: Tensor) -> Callable[[Tensor], Tensor]:
-        equal = len(set(self.widths[1:-1])) == 1 and self.activation in (torch.selu, torch.tanh)
+    def _on_device(self, genomes: Tensor) -> Policy:
+        inputs, *hidden, outputs = self.widths
+        equal = len(set(hidden)) == 1 and self.activation in (torch.selu, torch.tanh)
         if genomes.is_cuda and equal and find_spec("triton"):
             from evolution.networks import fused_layers  # Triton comes with torch for GPUs alone
 
             if max(self.widths) <= fused_layers.BLOCK:
                 selu = self.activation is torch.selu
                 layers = PaddedLayers.of(genomes, self.widths, selu, self.skip_every)
-                return partial(fused_layers.decide, layers, outputs=self.widths[-1])
-        return lambda observations: self(genomes, observations[:, None])[:, 0]
+                shapes = (len(genomes), inputs), (len(genomes), outputs)
+                return RecordedPolicy(partial(fused_layers.decide, layers), *shapes, genomes.device)
+        return DevicePolicy(lambda seen: self(genomes, seen[:, None])[:, 0], genomes.device)
 
     def _layers(self, params: Tensor) -> list[tuple[Tensor, Tensor]]:
         views = self.layout.views(params)

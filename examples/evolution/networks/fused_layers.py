@@ -17,17 +17,16 @@ from torch import Tensor
 from evolution.networks.padded_layers import PaddedLayers
 
 BLOCK = 128  # units of the widest layer for which a layer's weights, and the next one's, lie in registers
-WEIGHTS = 32  # of a layer that each thread holds
+WEIGHTS = 64  # of a layer that each thread holds, and as many of the next
 
 SELU_SCALE = tl.constexpr(1.0507009873554805)
 SELU_ALPHA = tl.constexpr(1.6732632423543772)
 
 
-def decide(layers: PaddedLayers, observations: Tensor, outputs: int) -> Tensor:
-    """The outputs (N, outputs) of N networks for one observation of each (N, in), all on one GPU."""
+def decide(layers: PaddedLayers, observations: Tensor, outputs: Tensor) -> None:
+    """Write the outputs (N, out) of N networks for one observation of each (N, in), all on one GPU."""
     number, hidden, block = layers.biases.shape
     warps = max(1, block * block // (32 * WEIGHTS))
-    found = torch.empty(number, outputs, device=observations.device)
     with torch.cuda.device(observations.device):
         _decide[(number,)](
             layers.first,
@@ -37,9 +36,9 @@ def decide(layers: PaddedLayers, observations: Tensor, outputs: int) -> Tensor:
             layers.last,
             layers.last_bias,
             observations,
-            found,
+            outputs,
             INPUTS=observations.shape[1],
-            OUTPUTS=outputs,
+            OUTPUTS=outputs.shape[1],
             HIDDEN=hidden,
             SKIP_EVERY=layers.skip_every,
             SELU=layers.selu,
@@ -47,9 +46,8 @@ def decide(layers: PaddedLayers, observations: Tensor, outputs: int) -> Tensor:
             BLOCK=block,
             OUTPUT_BLOCK=layers.last.shape[2],
             num_warps=warps,
-            maxnreg=128,  # by default the compiler leaves most of them to other programs
+            maxnreg=min(255, 2**16 // (32 * warps)),  # by default most are left to other programs
         )
-    return found
 
 
 @triton.jit
@@ -100,17 +98,18 @@ def _decide(
     x = _activate(z, SELU)
     saved = x
 
-    for depth in range(1, HIDDEN + 1):
-        step = 1 if depth < HIDDEN else 0  # after the last there is none
-        layer += step * BLOCK * BLOCK
-        layer_bias += step * BLOCK
-        next_weight, next_bias = tl.load(layer + square), tl.load(layer_bias + unit)
-        x = _activate(tl.sum(weight * x[:, None], 0) + bias, SELU)
-        if SKIP_EVERY > 0:
-            skipped = depth % SKIP_EVERY == 0
-            x = tl.where(skipped, x + saved, x)
-            saved = tl.where(skipped, x, saved)
-        weight, bias = next_weight, next_bias
+    if HIDDEN > 0:
+        for depth in range(1, HIDDEN + 1):
+            step = 1 if depth < HIDDEN else 0  # after the last there is none
+            layer += step * BLOCK * BLOCK
+            layer_bias += step * BLOCK
+            next_weight, next_bias = tl.load(layer + square), tl.load(layer_bias + unit)
+            x = _activate(tl.sum(weight * x[:, None], 0) + bias, SELU)
+            if SKIP_EVERY > 0:
+                skipped = depth % SKIP_EVERY == 0
+                x = tl.where(skipped, x + saved, x)
+                saved = tl.where(skipped, x, saved)
+            weight, bias = next_weight, next_bias
 
     closing = tl.load(last + lane * (BLOCK * OUTPUT_BLOCK) + unit[:, None] * OUTPUT_BLOCK + answer[None, :])
     z = tl.sum(closing * x[:, None], 0) + tl.load(last_bias + lane * OUTPUT_BLOCK + answer)
