@@ -109,5 +109,6 @@ class RecordedPolicy:
         return self._last
 
     def __del__(self) -> None:
-        if getattr(self, "_last", None) is not None:
-            self._last.values()  # before others get the memory
+        last: Answer | None = getattr(self, "_last", None)  # it may have failed to begin
+        if last is not None:
+            last.values()  # before others get the memory
