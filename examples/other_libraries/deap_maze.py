@@ -35,7 +35,7 @@ def run(task: HardMaze, safe: bool, seed: int, budget: int) -> None:
     """A (50 + 50) evolution strategy with tournaments."""
     random.seed(seed)
     rng = np.random.default_rng(seed)
-    op = SMGSO(task.network, divergence=0.03, generator=rng)
+    op = SMGSO(task.network, divergence=0.03, weight_clip=0.2, generator=rng)
 
     def mutate(individual):
         individual[:] = op(np.array(individual), experiences=individual.experiences)
@@ -62,4 +62,4 @@ def run(task: HardMaze, safe: bool, seed: int, budget: int) -> None:
 
 
 if __name__ == "__main__":
-    Comparison("deap", HardMaze, "`mutGaussian(sigma=0.05, indpb=1)`", run, 3_000).main()
+    Comparison("deap", HardMaze, "`mutGaussian(sigma=0.05, indpb=1)`", run, 1_500).main()

@@ -43,7 +43,7 @@ def run(task: HardMaze, safe: bool, seed: int, budget: int) -> None:
     )
     initial = task.initial_genomes(100, seed)
     stock = GaussianEmitter(archive, sigma=0.05, initial_solutions=initial, batch_size=100, seed=seed)
-    op = SMGSO(task.network, divergence=0.03, generator=seed)
+    op = SMGSO(task.network, divergence=0.03, weight_clip=0.2, generator=seed)
     emitter = SafeMutationEmitter(archive, op, batch_size=100, initial_solutions=initial) if safe else stock
     scheduler = Scheduler(archive, [emitter])
     while task.solved_at is None and task.evaluations < budget:

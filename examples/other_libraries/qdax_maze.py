@@ -56,7 +56,8 @@ def run(task: HardMaze, safe: bool, seed: int, budget: int) -> None:
         polynomial_mutation, proportion_to_mutate=0.1, eta=20.0, minval=-5.0, maxval=5.0
     )
     stock = MixingEmitter(polynomial, variation_fn=None, variation_percentage=0.0, batch_size=100)
-    emitter = SafeMutationEmitter(SMGSO(task.network, divergence=0.03), 100) if safe else stock
+    op = SMGSO(task.network, divergence=0.03, weight_clip=0.2)
+    emitter = SafeMutationEmitter(op, batch_size=100) if safe else stock
     elites = MAPElites(None, emitter, lambda repertoire: {}, repertoire_with_experiences)
     centroids = compute_euclidean_centroids((20, 20), 0.0, 203.0)
     genotypes = jnp.asarray(task.initial_genomes(100, seed))
