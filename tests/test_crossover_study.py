@@ -10,7 +10,19 @@ import torch
 
 import reproduce
 from beyond import crossover
-from beyond.crossover import DOMAINS, interval, kept_experiences, measure, outcomes, pair
+from beyond.crossover import (
+    DOMAINS,
+    SIBLINGS,
+    STRANGERS,
+    both_orders,
+    every_pair,
+    interval,
+    kept_experiences,
+    measure,
+    mutants,
+    outcomes,
+    pair,
+)
 from beyond.crossover_operators import DIVERGENCE, OPERATORS
 from beyond.parents import solutions
 
@@ -55,7 +67,7 @@ def test_every_operator_keeps_its_word(name):
 
 def test_measures_are_those_of_each_pair():
     parents = solutions(FIGURE_1, PARITY, RESULTS, 3, seed=1)
-    found = measure(PARITY, parents, OPERATORS["interpolation, halfway"], seed=1)
+    found = measure(PARITY, parents, every_pair(3), OPERATORS["interpolation, halfway"], seed=1)
     seen = kept_experiences(PARITY, parents, 1)
     for n, (a, b) in enumerate(permutations(range(3), 2)):
         child = (parents[a] + parents[b]) / 2
@@ -76,12 +88,28 @@ def test_intervals_are_of_the_solutions_not_of_the_pairs():
     """One solution in four passes whatever it is crossed with: 380 pairs, yet only 20 independent ones."""
     good = np.arange(20) % 4 == 0
     hits = np.array([good[a] for a, _ in permutations(range(20), 2)])
-    low, high = interval(hits)
+    low, high = interval(hits, STRANGERS)
     assert low < 0.15 and high > 0.38
-    assert interval(np.ones(380, bool)) == (1, 1)
+    assert interval(np.ones(380, bool), STRANGERS) == (1, 1)
     even = np.random.default_rng(0).random(380) < 0.5  # pairs that are independent
-    low, high = interval(even)
+    low, high = interval(even, STRANGERS)
     assert high - low < 0.3
+
+
+def test_intervals_of_siblings_are_of_the_families():
+    families = np.repeat(np.arange(20) % 4 == 0, 2)
+    low, high = interval(families, SIBLINGS)
+    assert low == pytest.approx(0.1, abs=0.06) and high == pytest.approx(0.45, abs=0.06)
+
+
+def test_siblings_are_two_mutants_of_one_solution():
+    found = solutions(FIGURE_3, MAZE, RESULTS, 2, seed=1)
+    siblings = mutants(MAZE, found, 1)
+    seen = kept_experiences(MAZE, np.repeat(found, 2, axis=0), 1)
+    assert len({genome.tobytes() for genome in siblings}) == 4
+    for n, genome in enumerate(siblings):
+        assert equation_1(MAZE, found[n // 2], genome, seen[n]) == pytest.approx(DIVERGENCE, rel=0.11)
+    assert both_orders(2) == [(0, 1), (1, 0), (2, 3), (3, 2)]
 
 
 def test_it_runs_from_the_command_line(tmp_path, monkeypatch):
@@ -97,12 +125,13 @@ def test_it_runs_from_the_command_line(tmp_path, monkeypatch):
     assert reproduce.main(["beyond-crossover", "--results", str(results)]) == 0
     folder = results / "beyond" / "crossover"
     assert sorted(path.name for path in folder.iterdir()) == [
-        "breadcrumb-hard-maze.json", "children.png", "children.svg", "recurrent-parity.json",
+        "breadcrumb-hard-maze-siblings.json", "breadcrumb-hard-maze-strangers.json", "children.png",
+        "children.svg", "recurrent-parity-siblings.json", "recurrent-parity-strangers.json",
     ]  # fmt: skip
-    found = json.loads((folder / "breadcrumb-hard-maze.json").read_text())["children"]
+    found = json.loads((folder / "breadcrumb-hard-maze-siblings.json").read_text())["children"]
     assert {len(values) for own in found.values() for values in own.values()} == {6}
     page = (results / "beyond" / "README.md").read_text()
-    assert page.count("| Fisher, D | ") == 2
+    assert page.count("| Fisher, D | ") == 4
 
 
 def test_no_solutions_anywhere(tmp_path, capsys):

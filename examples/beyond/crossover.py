@@ -1,8 +1,9 @@
-"""What a child of two solutions keeps: safe crossover against interpolation, uniform crossover and mutation.
+"""What a child of two parents keeps: safe crossover against interpolation, uniform crossover and mutation.
 
-Pairs of solutions of different runs, whose weights have nothing in common, in every order. A child
-keeps a parent's behaviour if it diverges from it by no more than D on what that parent has seen; and it
-may still solve the task. Intervals are bootstrapped over the solutions, as every one is in many pairs.
+Strangers are solutions of different runs, whose weights have nothing in common, each with every other.
+Siblings are two mutants of one solution, as a population soon consists of. A child keeps a parent's
+behaviour if it diverges from it by no more than D on what that parent has seen; and it may still solve
+the task. Intervals are bootstrapped over the solutions, as every one is in several pairs.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import permutations, product
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from beyond.crossover_operators import DIVERGENCE, OPERATORS, TOLERANCE, Pairs
+from beyond.crossover_operators import DIVERGENCE, LESSONS, OPERATORS, TOLERANCE, Pairs, mutate
 from beyond.parents import solutions
 from beyond.study import Study
 from evolution.atomic_file import read_json, write_json
@@ -37,34 +38,35 @@ from paper.style import save_figure
 from safe_mutation import DivergenceNotReached, sensitivity
 from safe_mutation.experiences import Experiences
 
-SOLUTIONS = 20  # of each domain: 380 pairs
-AT_ONCE = 20  # pairs
+SOLUTIONS = 20  # of each domain: 380 pairs of strangers, 40 of siblings
+AT_ONCE = 95  # pairs
 RESAMPLES = 1000
 DOMAINS: dict[str, tuple[Domain, SuccessCurves]] = {
     "recurrent-parity": (RecurrentParity(), FIGURE_1),
     "breadcrumb-hard-maze": (BreadcrumbHardMaze(), FIGURE_3),
     "topdown-maze": (TopdownMaze(), FIGURE_6),
 }
-
-
+STRANGERS, SIBLINGS = "strangers", "siblings"
 PICTURED = ("interpolation, halfway", "Fisher", "Fisher, D", "distillation, from the first")
 MEASURES = ("solves", "keeps the first", "keeps the second")
 
 
 @dataclass(frozen=True)
 class Children:
-    """The children of all pairs of solutions of one domain.
+    """The children of all pairs of parents of one kind in one domain.
 
     Attributes:
         name: Of the domain.
-        parents: The solutions (S, P).
+        kind: Strangers or siblings.
+        solutions: Genomes (S, P).
         result: The JSON file to write; the children's genomes are not kept.
         seed: Of the operators.
         command: Command line that repeats it.
     """
 
     name: str
-    parents: np.ndarray
+    kind: str
+    solutions: np.ndarray
     result: Path
     seed: int
     command: str = ""
@@ -75,9 +77,12 @@ class Children:
             return
         torch.set_num_threads(1)
         domain, _ = DOMAINS[self.name]
+        number = len(self.solutions)
+        parents = self.solutions if self.kind == STRANGERS else mutants(domain, self.solutions, self.seed)
+        places = PLACES[self.kind](number)
         found = {
-            operator: measure(domain, self.parents, OPERATORS[operator], self.seed)
-            for operator in tqdm(OPERATORS, desc=self.name)
+            operator: measure(domain, parents, places, OPERATORS[operator], self.seed)
+            for operator in tqdm(OPERATORS, desc=f"{self.name}, {self.kind}")
         }
         write_json(self.result, {"command": self.command, "record": self.record(), "children": found})
 
@@ -85,8 +90,11 @@ class Children:
         """What decides the outcome."""
         return {
             "domain": describe(DOMAINS[self.name][0]),
-            "parents": describe(self.parents),
+            "solutions": describe(self.solutions),
+            "kind": self.kind,
             "divergence": DIVERGENCE,
+            "tolerance": TOLERANCE,
+            "lessons": LESSONS,
             "operators": list(OPERATORS),
             "seed": self.seed,
             "versions": versions(),
@@ -94,21 +102,46 @@ class Children:
         }
 
 
+def every_pair(solutions: int) -> list[tuple[int, int]]:
+    """Every solution with every other, in both orders."""
+    return list(permutations(range(solutions), 2))
+
+
+def both_orders(solutions: int) -> list[tuple[int, int]]:
+    """The two mutants of every solution, in both orders."""
+    return [pair for n in range(solutions) for pair in ((2 * n, 2 * n + 1), (2 * n + 1, 2 * n))]
+
+
+PLACES = {STRANGERS: every_pair, SIBLINGS: both_orders}
+
+
+def mutants(domain: Domain, solutions: np.ndarray, seed: int) -> np.ndarray:
+    """Two safe mutants (2 S, P) of each of S solutions, one after the other."""
+    parents = np.repeat(solutions, 2, axis=0)
+    noise = [stream(seed, n, 0, Purpose.MUTATION) for n in range(len(parents))]
+    seen = kept_experiences(domain, parents, seed)
+    nobody = [np.empty(0)] * len(parents)
+    return offspring(Pairs(domain, parents, parents, seen, nobody, noise), mutate)
+
+
 def measure(
-    domain: Domain, parents: np.ndarray, operator: Callable[[Pairs], np.ndarray], seed: int
+    domain: Domain,
+    parents: np.ndarray,
+    places: list[tuple[int, int]],
+    operator: Callable[[Pairs], np.ndarray],
+    seed: int,
 ) -> dict[str, list[float]]:
-    """The children of every ordered pair of S solutions (S, P).
+    """The children of pairs among some parents (N, P), given by their places.
 
     Returns:
-        For each pair, in the order of ``itertools.permutations``: whether the child solves the task (0 or 1),
+        For each pair: whether the child solves the task (0 or 1),
         its divergences from the first and from the second parent on what they have seen, and its distance
         from the first over the distance of the parents.
     """
     seen = kept_experiences(domain, parents, seed)
-    order = list(permutations(range(len(parents)), 2))
     found: dict[str, list[float]] = {name: [] for name in ("solves", "first", "second", "way")}
-    for start in range(0, len(order), AT_ONCE):
-        pairs = pair(domain, parents, seen, order[start : start + AT_ONCE], seed)
+    for start in range(0, len(places), AT_ONCE):
+        pairs = pair(domain, parents, seen, places[start : start + AT_ONCE], seed)
         children = offspring(pairs, operator)
         found["solves"] += domain.evaluate(children).solved.astype(int).tolist()
         found["first"] += divergences(domain, pairs.parents, children, pairs.seen)
@@ -177,17 +210,22 @@ def outcomes(children: Mapping[str, list[float]]) -> dict[str, np.ndarray]:
     }
 
 
-def interval(hits: np.ndarray) -> tuple[float, float]:
-    """A 95 % interval of the share of hits among ordered pairs: solutions are drawn again and again."""
-    number = int((1 + np.sqrt(1 + 4 * len(hits))) / 2)  # solutions: N = S (S - 1)
+def interval(hits: np.ndarray, kind: str) -> tuple[float, float]:
+    """A 95 % interval of the share of hits: solutions are drawn again and again, with their pairs."""
+    strangers = kind == STRANGERS
+    number = int((1 + np.sqrt(1 + 4 * len(hits))) / 2) if strangers else len(hits) // 2  # of solutions
     square = np.full((number, number), np.nan)
-    square[~np.eye(number, dtype=bool)] = hits  # by rows, as the pairs are ordered
+    if strangers:
+        square[~np.eye(number, dtype=bool)] = hits  # by rows, as the pairs are ordered
+    else:
+        np.fill_diagonal(square, hits.reshape(number, 2).mean(1))
     chance = np.random.default_rng(0)
     shares = []
     for _ in range(RESAMPLES):
         drawn = chance.integers(number, size=number)
-        if (drawn != drawn[0]).any():  # or there is no pair
-            shares.append(np.nanmean(square[np.ix_(drawn, drawn)]))
+        found = square[np.ix_(drawn, drawn)] if strangers else square[drawn, drawn]
+        if np.isfinite(found).any():  # or one solution was drawn every time, and there is no pair
+            shares.append(np.nanmean(found))
     low, high = np.percentile(shares, [2.5, 97.5])
     return float(low), float(high)
 
@@ -207,40 +245,43 @@ class Crossover(Study):
             if not any((request.results / figure.name).glob("*.npz")):
                 continue
             number = request.runs or SOLUTIONS
-            parents = solutions(figure, domain, request.results, number, request.seed)
-            result = self._data(request.results, name)
-            jobs.append(Children(name, parents, result, request.seed, request.command(self.name)))
+            found = solutions(figure, domain, request.results, number, request.seed)
+            for kind in PLACES:
+                result = self._data(request.results, name, kind)
+                jobs.append(Children(name, kind, found, result, request.seed, request.command(self.name)))
         if not jobs:
             raise ValueError(f"expected solutions of figure-1, -3 or -6 in {request.results}: run them first")
         return jobs
 
     def tables(self, results: Path) -> dict[str, str]:
         """The shares in every domain that there are data of."""
-        files = {name: self._data(results, name) for name in DOMAINS}
-        found = {name: read_json(file)["children"] for name, file in files.items() if file.exists()}
-        return {f"crossover in {name}": table(children) for name, children in found.items()}
+        blocks = {}
+        for name, kind in product(DOMAINS, PLACES):
+            if (data := self._data(results, name, kind)).exists():
+                blocks[f"crossover in {name}, {kind}"] = table(read_json(data)["children"], kind)
+        return blocks
 
     def draw(self, results: Path) -> None:
         """Draw the children of maze solutions."""
         domain, figure = DOMAINS["breadcrumb-hard-maze"]
-        data = self._data(results, domain.name)
+        data = self._data(results, domain.name, STRANGERS)
         if data.exists() and any((results / figure.name).glob("*.npz")):
             seed = read_json(data)["record"]["seed"]
             parents = solutions(figure, domain, results, SOLUTIONS, seed)
             draw(domain, parents, seed, self.folder(results) / "children")
 
-    def _data(self, results: Path, name: str) -> Path:
-        return self.folder(results) / f"{name}.json"
+    def _data(self, results: Path, name: str, kind: str) -> Path:
+        return self.folder(results) / f"{name}-{kind}.json"
 
 
-def table(children: Mapping[str, Mapping[str, list[float]]]) -> str:
+def table(children: Mapping[str, Mapping[str, list[float]]], kind: str) -> str:
     """The shares of each operator's children with their intervals, as a Markdown table."""
     titles = ["operator", *MEASURES, "distance from the first"]
     lines = [f"| {' | '.join(titles)} |", "| --- " * len(titles) + "|"]
     for operator, own in children.items():
         cells = [operator]
         for hits in outcomes(own).values():
-            low, high = interval(hits)
+            low, high = interval(hits, kind)
             cells.append(f"{hits.mean():.0%} ({low:.0%} to {high:.0%})")
         cells.append(f"{np.median(own['way']):.2f}")
         lines.append(f"| {' | '.join(cells)} |")

@@ -16,6 +16,7 @@ from safe_mutation.fisher_crossover import no_further_than
 from safe_mutation.line_search import search
 
 DIVERGENCE, TOLERANCE = 0.03, 0.1
+LESSONS: dict[str, Any] = {"steps": 200, "learning_rate": 0.01}
 
 
 @dataclass(frozen=True)
@@ -100,12 +101,13 @@ def cross(operator: type, **settings: Any) -> Callable[[Pairs], np.ndarray]:
 
 
 OPERATORS: dict[str, Callable[[Pairs], np.ndarray]] = {
+    "the first parent itself": lambda pairs: pairs.parents,
     "no crossover: SM-G-SO, D": mutate,
     "interpolation, halfway": interpolate,
     "interpolation, D": interpolate_to,
     "uniform crossover": uniform,
     "Fisher": cross(FisherCrossover),
     "Fisher, D": cross(FisherCrossover, divergence=DIVERGENCE, tolerance=TOLERANCE),
-    "distillation, from the mean": cross(DistillationCrossover, steps=200),
-    "distillation, from the first": cross(DistillationCrossover, steps=200, start="first"),
+    "distillation, from the mean": cross(DistillationCrossover, **LESSONS),
+    "distillation, from the first": cross(DistillationCrossover, **LESSONS, start="first"),
 }

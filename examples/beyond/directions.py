@@ -111,9 +111,9 @@ class Directions(Study):
         return self.folder(results) / domain / f"{setting.name}.json"
 
     def jobs(self, request: Request) -> list[Job]:
-        """A search for each setting in each domain."""
+        """A search for each setting in each domain, those of the quicker domain first."""
         searches: list[Job] = []
-        for setting, domain in product(SETTINGS, DOMAIN_NAMES):
+        for domain, setting in product(DOMAIN_NAMES, SETTINGS):
             search = Search(
                 setting.experiment(DOMAINS[domain](), request),
                 result=self.file(request.results, domain, setting),
