@@ -24,7 +24,7 @@ from beyond.crossover import (
     pair,
 )
 from beyond.crossover_operators import DIVERGENCE, OPERATORS
-from beyond.parents import solutions
+from beyond.parents import random_genomes, solutions
 
 RESULTS = Path(reproduce.__file__).parent / "results"
 PARITY, FIGURE_1 = DOMAINS["recurrent-parity"]
@@ -137,3 +137,14 @@ def test_it_runs_from_the_command_line(tmp_path, monkeypatch):
 def test_no_solutions_anywhere(tmp_path, capsys):
     assert reproduce.main(["beyond-crossover", "--results", str(tmp_path)]) == 2
     assert "expected solutions of figure-1, -3 or -6" in capsys.readouterr().err
+
+
+def test_experiences_may_be_dicts_of_pictures():
+    domain, _ = DOMAINS["topdown-maze"]
+    parents = random_genomes(domain, 2, seed=1)
+    seen = kept_experiences(domain, parents, 1)
+    assert isinstance(seen[0], dict)
+    for operator in ("interpolation, D", "Fisher, D"):
+        found = measure(domain, parents, every_pair(2), OPERATORS[operator], seed=1)
+        assert all(first <= DIVERGENCE * 1.1 for first in found["first"])
+        assert all(0 < way <= 1 for way in found["way"])

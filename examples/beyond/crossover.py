@@ -36,7 +36,7 @@ from paper.figures.pixel_mazes import FIGURE_6
 from paper.figures.success_curves import FIGURE_1, FIGURE_3, SuccessCurves
 from paper.style import save_figure
 from safe_mutation import DivergenceNotReached, sensitivity
-from safe_mutation.experiences import Experiences
+from safe_mutation.experiences import Experiences, count, map_leaves, take
 
 SOLUTIONS = 20  # of each domain: 380 pairs of strangers, 40 of siblings
 AT_ONCE = 95  # pairs
@@ -152,7 +152,7 @@ def measure(
 
 
 def pair(
-    domain: Domain, parents: np.ndarray, seen: list[np.ndarray], places: list[tuple[int, int]], seed: int
+    domain: Domain, parents: np.ndarray, seen: list[Experiences], places: list[tuple[int, int]], seed: int
 ) -> Pairs:
     """Some pairs among the solutions, by their places."""
     a, b = np.array(places).T
@@ -168,15 +168,15 @@ def offspring(pairs: Pairs, operator: Callable[[Pairs], np.ndarray]) -> np.ndarr
         return operator(pairs)
 
 
-def kept_experiences(domain: Domain, genomes: np.ndarray, seed: int) -> list[np.ndarray]:
+def kept_experiences(domain: Domain, genomes: np.ndarray, seed: int) -> list[Experiences]:
     """What each genome meets, as many as evolution keeps."""
     kept = []
     for n, experiences in enumerate(domain.evaluate(genomes).experiences):
-        one = np.asarray(experiences)
-        if len(one) > domain.experiences_kept:
+        one, number = experiences, count(experiences)
+        if number > domain.experiences_kept:
             chance = stream(seed, n, 0, Purpose.EXPERIENCES)
-            one = one[chance.choice(len(one), domain.experiences_kept, replace=False)]
-        kept.append(one.copy())  # some are read-only
+            one = take(one, chance.choice(number, domain.experiences_kept, replace=False))
+        kept.append(map_leaves(np.array, one))
     return kept
 
 
@@ -189,7 +189,7 @@ def divergences(
             domain.network,
             torch.from_numpy(parents[n : n + 1]),
             torch.from_numpy(children[n : n + 1]),
-            torch.from_numpy(seen[n])[None],
+            map_leaves(lambda leaf: torch.from_numpy(leaf)[None], seen[n]),
         ).item()
         for n in range(len(parents))
     ]

@@ -11,7 +11,7 @@ import torch
 
 from evolution.domain import Domain
 from safe_mutation import SMGSO, DistillationCrossover, FisherCrossover
-from safe_mutation.experiences import Experiences
+from safe_mutation.experiences import Experiences, map_leaves
 from safe_mutation.fisher_crossover import no_further_than
 from safe_mutation.line_search import search
 
@@ -67,7 +67,8 @@ def interpolate_to(pairs: Pairs) -> np.ndarray:
     """So far along the straight line to the other parent as the first parent's behaviour allows."""
     children = []
     for n, parent in enumerate(pairs.parents):
-        first, inputs = torch.from_numpy(parent)[None], torch.from_numpy(np.asarray(pairs.seen[n]))[None]
+        first = torch.from_numpy(parent)[None]
+        inputs = map_leaves(lambda leaf: torch.from_numpy(leaf)[None], pairs.seen[n])
         way = torch.from_numpy(pairs.others[n])[None] - first
         found = search(
             pairs.domain.network,
