@@ -326,7 +326,9 @@ def load() -> dict[str, Any]:
 def save(section: str, key: str, value: Any) -> None:
     """Add one result."""
     results = load()
-    results["machine"] = {
+    on_gpu = section.endswith(" cuda")
+    results["machine cuda" if on_gpu else "machine"] = {
+        **({"card": torch.cuda.get_device_name()} if on_gpu else {}),
         "processor": processor(),
         "python": platform.python_version(),
         "torch": torch.__version__,

@@ -10,6 +10,7 @@ import evolve
 from evolution import breed as breeding
 from evolution.algorithms.hill_climber import HillClimber
 from evolution.algorithms.steady_state_ga import SteadyStateGA
+from evolution.algorithms.success_rule_ga import SuccessRuleGA
 from evolution.atomic_file import read_json, read_npz
 from evolution.domains.breadcrumb_hard_maze import BreadcrumbHardMaze
 from evolution.domains.in_turn import in_turn
@@ -173,6 +174,13 @@ def test_guessing_parents_is_breeding_one_child_at_a_time(guess, device):
     settings = {"operator": GaussianMutation(sigma=0.1), "device": device, "runs": 3}
     one_by_one = fitness(search(**settings))
     assert fitness(search(guess=guess, group=2, **settings)) == one_by_one
+
+
+def test_a_guess_of_a_divergence_that_has_changed_is_wrong_too():
+    operator = GaussianMutation(SMALL.network, divergence=0.01, precision="float64")
+    algorithm = SuccessRuleGA(population_size=12, tournament_size=3, memory=5)
+    one_by_one = replace(search(operator=operator, device=None), algorithm=algorithm)
+    assert fitness(replace(one_by_one, guess=5)) == fitness(one_by_one)
 
 
 def test_wrong_guesses_happen_and_right_ones_save_steps(monkeypatch):
