@@ -194,3 +194,27 @@ def test_the_recipe_for_stable_baselines3():
     for (name, before), after in zip(policy.named_parameters(), child.parameters(), strict=True):
         critic = "value" in name or "vf" in name
         assert torch.equal(before, after) == critic, name
+
+
+POPULATIONS = {
+    "objects": (np.full((2, 4), 0.1, dtype=object), TypeError, r"got object: give genomes\.astype\(float\)"),
+    "integers": (np.ones((2, 4), dtype=int), TypeError, r"got int64: give genomes\.astype\(float\)"),
+    "a list": ([0.1] * 4, TypeError, r"got list: give np\.array\(genomes\)"),
+    "a list of arrays": ([np.ones(4)] * 2, TypeError, r"got list: give np\.array\(genomes\)"),
+    "a wrong length": (np.ones((2, 5)), ValueError, r"expected a genome of shape \(N, 4\), got \(2, 5\)"),
+}
+
+
+@pytest.mark.parametrize("kind", POPULATIONS)
+def test_what_libraries_hold_is_refused_with_what_to_give(kind):
+    population, error, message = POPULATIONS[kind]
+    op = safe_mutation.SMGSO(torch.nn.Linear(3, 1), divergence=0.03, experiences=np.ones((5, 3)))
+    with pytest.raises(error, match=message):
+        op(population, generator=1)
+
+
+def test_populations_in_double_precision_stay_so():
+    op = safe_mutation.SMGSO(torch.nn.Linear(3, 1), divergence=0.03, experiences=np.ones((5, 3)))
+    children = op(np.ones((2, 4)), generator=1)
+    assert children.dtype == np.float64
+    assert children.shape == (2, 4)

@@ -53,12 +53,19 @@ def way_back(values: Any, what: str) -> Callable[[Tensor], Any]:
         return lambda tensor: tensor.cpu().numpy()
     namespace = getattr(values, "__array_namespace__", None)
     if namespace is None or not hasattr(values, "__dlpack__"):
+        cure = f": give np.array({what})" if isinstance(values, (list, tuple)) else ""
         raise TypeError(
             f"expected {what} as a numpy array or a tensor (or an array with __dlpack__ and "
-            f"__array_namespace__, such as JAX has), got {type(values).__name__}"
+            f"__array_namespace__, such as JAX has), got {type(values).__name__}{cure}"
         )
     from_dlpack = namespace().from_dlpack
-    return lambda tensor: from_dlpack(tensor.contiguous())
+
+    def back(tensor: Tensor) -> Any:
+        array = from_dlpack(tensor.contiguous())
+        # To where the genomes were, which torch need not know of.
+        return array if array.device == values.device else array.to_device(values.device)
+
+    return back
 
 
 def require_dense(tensor: Tensor, what: str) -> None:
@@ -102,6 +109,11 @@ def _read_numpy(values: Any, what: str) -> Tensor:
             f"({error}): give a list of arrays where they differ"
         ) from error
     except TypeError as error:
+        if "Tracer" in kind:
+            raise TypeError(
+                f"expected {what} as an array of numbers, got one that JAX traces ({kind}): call operators "
+                "outside of jax.jit and jax.vmap, or through jax.pure_callback"
+            ) from error
         raise TypeError(f"expected {what} as an array that numpy can read, got {kind}: {error}") from error
     if array.dtype == object:
         raise TypeError(

@@ -34,7 +34,9 @@ class Genomes:
     def __init__(self, genomes: Any, num_params: int | None, in_double: bool = False) -> None:
         self._back = way_back(genomes, "genomes")
         if isinstance(genomes, np.ndarray) and genomes.dtype not in (np.float16, np.float32, np.float64):
-            raise TypeError(f"expected genomes of a floating-point dtype, got {genomes.dtype}")
+            raise TypeError(
+                f"expected genomes of a floating-point dtype, got {genomes.dtype}: give genomes.astype(float)"
+            )
         tensor = read_array(genomes, "genomes").contiguous()
         if not tensor.is_floating_point():
             raise TypeError(f"expected genomes of a floating-point dtype, got {tensor.dtype}")
