@@ -11,6 +11,7 @@ from beyond import directions
 from beyond.comparison import compare, holm, published, table
 from beyond.directions import DIRECTIONS, DOMAIN_NAMES, SETTINGS, Setting
 from beyond.finalists import FINALISTS
+from beyond.targets import verdicts
 from evolution.atomic_file import write_json
 from evolution.record import describe
 from paper.table_s2 import TABLE_S2
@@ -137,4 +138,25 @@ def test_finalists_are_drawn_and_listed_as_far_as_they_are_there(tmp_path):
     assert (tmp_path / "beyond" / "finalists" / "topdown-maze.png").exists()
     tables = FINALISTS.tables(tmp_path)
     assert "| SM-G-SO | 1 | 0.03 | 2/2 | 0.8k |" in tables["finalists in toy, gradient washout"]
-    assert set(tables) == {"finalists in topdown-maze", "finalists in toy, gradient washout"}
+    assert set(tables) == {"targets", "finalists in topdown-maze", "finalists in toy, gradient washout"}
+
+
+def test_targets_reached_and_missed():
+    fast, failing = np.full(60, 10_000.0), np.concatenate([np.full(49, 9_000.0), np.full(11, np.inf)])
+    control = np.full(20, 19_000.0)
+    runs = {
+        "recurrent-parity": {"new": fast, "late": 3 * fast},
+        "breadcrumb-hard-maze": {"new": failing},
+        "large-scale-101": {"new": fast},
+    }
+    references = {
+        "recurrent-parity": {"control": control, "SM-R": np.full(20, 9_000.0)},
+        "breadcrumb-hard-maze": {"control": np.full(20, np.inf)},
+        "large-scale-101": {},
+    }
+    parity, late, maze, large = verdicts(runs, references).splitlines()[2:]
+    assert "| 50% of the runs by 20,000 | yes: 60/60, median 10.0k | **no**: slower than SM-R (p = " in parity
+    assert parity.endswith("| **no**: 1.9 times |")
+    assert "| **no**: 0/60, median 30.0k | **no**: slower than control" in late
+    assert "| **no**: 49/60, median 9.0k | yes | yes: control mostly fails |" in maze  # 50 were wanted
+    assert large == "| new | large-scale-101 |  | 60/60, 10.0k |  |  |"

@@ -84,8 +84,13 @@ class Compared:
     p: float
     better: bool
 
+    @property
+    def significant(self) -> bool:
+        """Whether they differ."""
+        return self.p < ALPHA
+
     def __str__(self) -> str:
-        mark = "" if self.p >= ALPHA else " faster" if self.better else " **slower**"
+        mark = "" if not self.significant else " faster" if self.better else " **slower**"
         return f"{self.p:.2g}{mark}"
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from beyond.comparison import finished, published, table
 from beyond.directions import DIRECTIONS, SETTINGS, Setting
 from beyond.study import COLOURS, Study
+from beyond.targets import verdicts
 from evolution.domains import DOMAINS
 from evolution.domains.toy import Toy
 from evolution.experiment import Experiment
@@ -78,15 +79,16 @@ class Finalists(Study):
             save_figure(figure, self.folder(results) / domain)
 
     def tables(self, results: Path) -> dict[str, str]:
-        """A table for each domain, and for each task of the toy model."""
+        """What was to be reached; and a table for each domain and for each task of the toy model."""
         labels = {one.name: one.label for one in SETTINGS}
         header = ("direction", "exponent", "D")
-        blocks = {}
+        runs = {domain: found for domain in RUNS if (found := self._runs(results, domain))}
+        blocks = {"targets": verdicts(runs, {domain: published(results, domain) for domain in runs})}
         for place in (*RUNS, *(f"toy, {task}" for task in TOY_TASKS)):
-            if runs := self._runs(results, place):
-                known = {name: labels[name] for name in runs}
-                blocks[f"finalists in {place}"] = table(header, known, runs, published(results, place))
-        return blocks
+            if found := self._runs(results, place):
+                known = {name: labels[name] for name in found}
+                blocks[f"finalists in {place}"] = table(header, known, found, published(results, place))
+        return blocks if len(blocks) > 1 else {}
 
     def _searches(self, request: Request) -> Iterator[tuple[str, Experiment, Setting]]:
         for setting in DIRECTIONS.finalists(request.results):

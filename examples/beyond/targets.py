@@ -1,0 +1,81 @@
+"""What one setting for every domain was to reach, decided before any of it was run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from beyond.comparison import Runs, compare, summary
+from paper.statistics import middle, solved_by
+
+
+@dataclass(frozen=True)
+class Target:
+    """How many runs of a domain are to be solved, and by when.
+
+    Attributes:
+        share: Of the runs.
+        by: Evaluations.
+    """
+
+    share: float
+    by: int
+
+    def __str__(self) -> str:
+        return f"{self.share:.0%} of the runs by {self.by:,}"
+
+    def reached(self, evaluations: np.ndarray) -> bool:
+        """Whether runs (R,), solved at these evaluations, reach it."""
+        return bool((evaluations <= self.by).mean() >= self.share)
+
+
+TARGETS = {
+    "recurrent-parity": Target(0.5, 20_000),
+    "breadcrumb-hard-maze": Target(50 / 60, 100_000),
+    "topdown-maze": Target(18 / 20, 10_000),
+    "first-person-maze": Target(27 / 30, 50_000),
+}
+
+
+def verdicts(runs: Mapping[str, Runs], references: Mapping[str, Runs]) -> str:
+    """Every setting in every domain that it has run in, as a Markdown table.
+
+    Args:
+        runs: For each domain the runs of the settings.
+        references: For each domain the runs of the paper's methods.
+    """
+    titles = ["setting", "domain", "target", "reached", "best or tied", "twice as fast as control"]
+    lines = [f"| {' | '.join(titles)} |", "| --- " * len(titles) + "|"]
+    for domain, found in runs.items():
+        compared = compare(found, references[domain])
+        for name, evaluations in found.items():
+            slower = [
+                f"{method} (p = {pair.p:.2g})"
+                for (ours, method), pair in compared.items()
+                if ours == name and pair.significant and not pair.better
+            ]
+            cells = [name, domain, *_against(TARGETS.get(domain), evaluations)]
+            known = references[domain]
+            cells.append("" if not known else f"**no**: slower than {', '.join(slower)}" if slower else "yes")
+            cells.append(_twice(evaluations, known["control"]) if "control" in known else "")
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _against(target: Target | None, evaluations: np.ndarray) -> list[str]:
+    if target is None:
+        return ["", ", ".join(summary(evaluations))]
+    found = f"{solved_by(evaluations, target.by)}, median {middle(evaluations)}"
+    return [str(target), f"{'yes' if target.reached(evaluations) else '**no**'}: {found}"]
+
+
+def _twice(evaluations: np.ndarray, control: np.ndarray) -> str:
+    """By the medians; a control that mostly fails counts as its median never."""
+    ours, theirs = float(np.median(evaluations)), float(np.median(control))
+    if np.isinf(ours):
+        return "**no**"
+    if np.isinf(theirs):
+        return "yes: control mostly fails"
+    return f"{'yes' if theirs >= 2 * ours else '**no**'}: {theirs / ours:.1f} times"
