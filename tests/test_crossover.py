@@ -59,6 +59,16 @@ def test_what_matters_to_one_parent_only_is_its_own() -> None:
     assert (info.divergence, info.other_divergence, info.share) == (0, 0, 1)
 
 
+def test_chance_does_not_tell_parents_apart_that_are_alike() -> None:
+    """Recurrent: sensitivities are estimated, from the same random signs for both."""
+    kind = KINDS[11]
+    parents, seen = kind.genomes(3), kind.experiences(5, torch.Generator().manual_seed(0))
+    siblings = parents + 1e-6 * torch.randn(parents.shape, generator=torch.Generator()).double()
+    children = FisherCrossover(kind.network(), probes=1)(parents, siblings, experiences=(seen, seen))
+    shares = (children - parents) / (siblings - parents)
+    assert (shares - 0.5).abs().median() < 1e-3
+
+
 @pytest.mark.parametrize("factor", [1e-12, 1e12])
 def test_the_scale_of_the_outputs_does_not_matter(factor: float) -> None:
     def scaled(params: Tensor, x: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from safe_mutation import line_search, scaling, sensitivity
 from safe_mutation.arguments import doc, documented, require_count, require_positive
 from safe_mutation.batched_network import planned
 from safe_mutation.crossover_info import CrossoverInfo
-from safe_mutation.experiences import take
+from safe_mutation.experiences import Experiences, take
 from safe_mutation.genomes import require_finite
 from safe_mutation.line_search import Lanes, Step
 from safe_mutation.noise import Generator, RandomSigns
@@ -122,13 +122,8 @@ class FisherCrossover:
 
     def _merge(self, pairs: Pairs) -> Tensor:
         """The weighted mean of each pair (N, P); a weight without effect on either is the plain mean."""
-        signs = None if self.probes is None else RandomSigns(pairs.streams.probes, self.probes)
-        own, other = (
-            sensitivity.root_mean_square(
-                self.network, params, inputs, signs=signs, chunk_size=self.chunk_size
-            )
-            for params, inputs in ((pairs.params, pairs.inputs), (pairs.others, pairs.other_inputs))
-        )
+        own = self._sensitivity(pairs, pairs.params, pairs.inputs)
+        other = self._sensitivity(pairs, pairs.others, pairs.other_inputs)
         for sensitivities in (own, other):
             require_finite(sensitivities, "finite sensitivities")
         largest = torch.maximum(own.amax(1, keepdim=True), other.amax(1, keepdim=True))
@@ -142,6 +137,13 @@ class FisherCrossover:
         own, other = (own / largest).square_(), (other / largest).square_()  # squares could overflow
         weight = torch.where(neither, 0.5, other / (own + other).clamp_(min=torch.finfo(own.dtype).tiny))
         return pairs.params + weight * (pairs.others - pairs.params)
+
+    def _sensitivity(self, pairs: Pairs, params: Tensor, inputs: Experiences) -> Tensor:
+        """Of one parent of each pair (N, P). Both meet the same signs, so that chance cancels."""
+        signs = None if self.probes is None else RandomSigns(pairs.streams.probes, self.probes)
+        return sensitivity.root_mean_square(
+            self.network, params, inputs, signs=signs, chunk_size=self.chunk_size
+        )
 
     def _step(self, pairs: Pairs, towards: Tensor) -> tuple[Tensor, np.ndarray, int]:
         """Children (N, P), how far along the way they are (N,), and the forward passes of the search."""
