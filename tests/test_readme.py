@@ -8,9 +8,17 @@ import pytest
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 PROGRAMS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+PAGES = [
+    "README.md",
+    "examples/README.md",
+    "examples/results/README.md",
+    "examples/other_libraries/README.md",
+    "safe_mutation/docs/no_experiences.md",
+    "safe_mutation/docs/which_implementation.md",
+]
 LINKS = [
     (page, target)
-    for page in ("README.md", "examples/README.md", "examples/results/README.md")
+    for page in PAGES
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text())
     if not target.startswith("http")
 ]
