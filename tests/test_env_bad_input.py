@@ -255,3 +255,41 @@ def test_nan_names_its_lane_and_infinite_actions_are_clamped(action_mode):
     actions[2, 1] = np.nan
     with pytest.raises(ValueError, match=r"without NaN, got \[ *inf +nan\] in lane 2"):
         envs.step(actions)
+
+
+FIRST_PERSON = "safemaze/FirstPersonMaze-v0"
+
+
+@pytest.mark.parametrize(
+    ("env_id", "setting", "value", "expected"),
+    [
+        (HARD_MAZE, "reward", np.zeros(3), "reward to be one of"),
+        (HARD_MAZE, "record_frames", np.zeros(0), "record_frames to be True or False"),
+        (HARD_MAZE, "record_frames", "no", "record_frames to be True or False, got 'no'"),
+        (FIRST_PERSON, "rgb", np.ones(2), "rgb to be True or False"),
+        (PARITY, "order", np.zeros(2), "order to be one of"),
+        (PARITY, "action_mode", [["a"]], "action_mode to be one of"),
+    ],
+)
+def test_what_is_no_choice_at_all_is_refused_in_our_words(env_id, setting, value, expected):
+    with pytest.raises(ValueError, match=f"expected {expected}"):
+        gym.make(env_id, **{setting: value})
+
+
+def test_rows_of_different_length_are_refused_in_our_words():
+    rows = [[1], [1, 2]]
+    env = gym.make(PARITY).unwrapped
+    with pytest.raises(ValueError, match=r"expected option 'sequence' of shape"):
+        env.reset(options={"sequence": rows})
+    with pytest.raises(ValueError, match=r"expected option 'number' of shape"):
+        env.reset(options={"number": rows})
+    env.reset()
+    with pytest.raises(ValueError, match=r"expected actions of shape \(\), got"):
+        env.step(rows)
+
+
+def test_an_array_that_is_no_row_of_seeds_is_refused_in_our_words():
+    envs = gym.make_vec(HARD_MAZE, num_envs=2)
+    with pytest.raises(ValueError, match="expected an integer seed or one seed per lane"):
+        envs.reset(seed=np.array(None))
+    np.testing.assert_array_equal(envs.reset(seed=np.array([3, 4]))[0], envs.reset(seed=[3, 4])[0])

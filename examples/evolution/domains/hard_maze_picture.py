@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
-
-matplotlib.use("Agg")  # no display needed
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 
 from evolution.domain import Domain, Evaluation
 from evolution.individual import Individual
 from evolution.randomness import Purpose, stream
 from gym_safemaze.wall_maze import WallMaze
 from safe_mutation import GaussianMutation, make
+
+if TYPE_CHECKING:  # matplotlib is imported when something is drawn: workers start without it
+    from matplotlib.axes import Axes
 
 CHILDREN = 100
 CONTROL_SIGMA = (
@@ -43,6 +40,11 @@ def picture_solution(domain: Domain, path: Path, champion: Individual, seed: int
     Returns:
         One line that says how many children of each still solve the maze.
     """
+    import matplotlib
+
+    matplotlib.use("Agg")  # no display needed
+    import matplotlib.pyplot as plt
+
     figure, axes = plt.subplots(1, 3, figsize=(12, 4.7), layout="constrained")
     path_driven = champion.behavior  # another device might round to another
     if path_driven is None:
@@ -103,6 +105,8 @@ def same_length(operator: Any, champion: Individual, seed: int) -> Any:
 
 def draw_paths(ax: Axes, evaluation: Evaluation) -> None:
     """Draw the paths of robots, those that solve the maze on top."""
+    from matplotlib.collections import LineCollection
+
     for solved, colour in ((False, FAILS), (True, SOLVES)):
         paths = evaluation.behavior[evaluation.solved == solved]
         ax.add_collection(LineCollection(list(paths), colors=colour, linewidths=0.6, alpha=0.7))
@@ -111,6 +115,8 @@ def draw_paths(ax: Axes, evaluation: Evaluation) -> None:
 
 def draw_maze(ax: Axes) -> None:
     """Draw the walls of the hard maze, its start and its goal."""
+    from matplotlib.collections import LineCollection
+
     maze = WallMaze.load("hard")
     ax.add_collection(LineCollection([[(x0, y0), (x1, y1)] for x0, y0, x1, y1 in maze.walls], colors="black"))
     ax.plot(*maze.start, "o", color="#2563eb", markersize=7)

@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-import matplotlib.pyplot as plt
 import numpy as np
 from torch import Tensor
 
@@ -49,6 +48,11 @@ class LargeScale32(BreadcrumbHardMaze):
 
     def picture(self, path: Path, champion: Individual, seed: int) -> str:
         """Draw the champion's path."""
+        import matplotlib
+
+        matplotlib.use("Agg")  # no display needed
+        import matplotlib.pyplot as plt
+
         figure, ax = plt.subplots(figsize=(4.7, 4.7), layout="constrained")
         draw_maze(ax)
         ax.plot(*np.asarray(champion.behavior).T, color=CHAMPION, linewidth=1.5)

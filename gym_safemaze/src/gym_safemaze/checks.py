@@ -1,6 +1,6 @@
 """What callers hand over: each function returns it ready for use, or says what is wrong with it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,32 @@ def check_count(name: str, value: Any) -> int:
     return int(value)
 
 
+def check_flag(name: str, value: Any) -> bool:
+    """Return the argument `name` as a bool if it is one, or raise a ValueError."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"expected {name} to be True or False, got {value!r}")
+    return bool(value)
+
+
+def check_choice(name: str, value: Any, choices: Sequence[str | None]) -> None:
+    """Raise a ValueError if the argument `name` is none of `choices`, whatever else it may be."""
+    if not (value is None or isinstance(value, str)) or value not in choices:
+        raise ValueError(f"expected {name} to be one of {tuple(choices)}, got {value!r}")
+
+
 def check_between(name: str, value: Any, low: float, high: float) -> float:
     """Return a number that lies strictly between `low` and `high`, or raise a ValueError."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not low < value < high:
         raise ValueError(f"expected {name} to be a number between {low:g} and {high:g}, got {value!r}")
     return float(value)
+
+
+def as_array(name: str, values: Any, expected: str) -> NDArray:
+    """Return `values` as an array, or raise a ValueError if they are none: rows of different length."""
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError):
+        raise ValueError(f"expected {name} {expected}, got {values!r}") from None
 
 
 def check_numbers(name: str, values: Any, expected: str) -> NDArray[np.float64]:
@@ -87,7 +108,7 @@ def check_actions(actions: Any, space: Space, shape: tuple[int, ...] | None) -> 
         ValueError: for another shape, for what is not a number, for NaN, for a discrete action that is
             fractional or out of range. Box actions are not compared with their bounds: domains clamp them.
     """
-    array = np.asarray(actions)
+    array = as_array("actions", actions, f"of shape {shape}")
     if array.shape != shape:
         raise ValueError(f"expected actions of shape {shape}, got {array.shape}")
     if isinstance(space, Discrete):

@@ -10,7 +10,7 @@ from gymnasium.spaces import Box, Discrete
 from numpy.typing import ArrayLike, NDArray
 
 from gym_safemaze.ascii_maze import AsciiMaze, load_maze, maze_option
-from gym_safemaze.checks import check_between, check_count, per_lane
+from gym_safemaze.checks import check_between, check_count, check_flag, per_lane
 from gym_safemaze.drawing import PAPER, ROBOT, TRAJECTORY
 from gym_safemaze.grid_drawing import SQUARE, grid_canvas
 from gym_safemaze.lane_vector_env import LaneVectorEnv
@@ -84,12 +84,12 @@ class FirstPersonMazeLanes:
         self.move_speed = check_between("move_speed", settings.move_speed, 0.0, 1.0)
         self.turn_speed = check_between("turn_speed", settings.turn_speed, 0.0, 180.0)
         self.body_radius = check_between("body_radius", settings.body_radius, 0.0, 0.5)
-        channels = 3 if settings.rgb else 1
-        self.observation_space: Space = Box(0, 255, (PICTURE, PICTURE, channels), np.uint8)
+        rgb = check_flag("rgb", settings.rgb)
+        self.observation_space: Space = Box(0, 255, (PICTURE, PICTURE, 3 if rgb else 1), np.uint8)
         self.action_space: Space = Discrete(5)
         self.maze = load_maze(settings.maze)
-        self._texture = wall_texture(settings.texture, settings.wall_color, settings.rgb)
-        self._background = ceiling_and_floor(settings.ceiling_color, settings.floor_color, settings.rgb)
+        self._texture = wall_texture(settings.texture, settings.wall_color, rgb)
+        self._background = ceiling_and_floor(settings.ceiling_color, settings.floor_color, rgb)
         self.state = np.zeros(self.num_lanes, dtype=LANE)
         decisions = -(-self.max_steps // self.frame_skip)
         self._trail = np.zeros((self.num_lanes, min(decisions + 1, TRAIL_LENGTH), 2), dtype=np.float32)

@@ -10,7 +10,7 @@ from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from gym_safemaze import robot
-from gym_safemaze.checks import check_count, per_lane
+from gym_safemaze.checks import check_choice, check_count, check_flag, per_lane
 from gym_safemaze.drawing import GOAL, PAPER, ROBOT, SENSOR, TRAJECTORY, wall_maze_canvas
 from gym_safemaze.lane_vector_env import LaneVectorEnv
 from gym_safemaze.lanes import LaneEnv, Mask, Options, StepResult
@@ -85,12 +85,12 @@ class HardMazeLanes:
     reset_options: tuple[str, ...] = ("start", "heading")
 
     def __init__(self, num_lanes: int, settings: HardMazeSettings, keep_trails: bool) -> None:
-        if settings.reward not in REWARDS:
-            raise ValueError(f"expected reward to be one of {REWARDS}, got {settings.reward!r}")
+        check_choice("reward", settings.reward, REWARDS)
         self.num_lanes = check_count("num_envs", num_lanes)
         self.max_steps = check_count("max_steps", settings.max_steps)
         self.frame_skip = check_count("frame_skip", settings.frame_skip)
-        self.maze, self.record_frames = settings.chosen_maze(), settings.record_frames
+        self.maze = settings.chosen_maze()
+        self.record_frames = check_flag("record_frames", settings.record_frames)
         self.observation_space: Space = Box(0.0, 1.0, (robot.NUM_SENSORS,), np.float32)
         self.action_space: Space = Box(0.0, 1.0, (2,), np.float32)
         self.state = np.zeros(self.num_lanes, dtype=robot.LANE)

@@ -12,7 +12,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from gym_safemaze.checks import check_actions, check_options, check_seed
+from gym_safemaze.checks import check_actions, check_choice, check_options, check_seed
 from gym_safemaze.lanes import EVERY, Lanes, Mask, Options, StepResult
 
 
@@ -38,11 +38,7 @@ class LaneVectorEnv(VectorEnv):
     metadata = {"render_modes": ["rgb_array"], "render_fps": 30}
 
     def __post_init__(self) -> None:
-        if self.render_mode not in (None, "rgb_array"):
-            raise ValueError(
-                'expected render_mode of a vector environment to be None or "rgb_array", '
-                f"got {self.render_mode!r}"
-            )
+        check_choice("render_mode of a vector environment", self.render_mode, (None, "rgb_array"))
         self.autoreset_mode = _autoreset_mode(self.autoreset_mode)
         self.lanes = self.make_lanes(self.num_envs, self.render_mode is not None)
         self.num_envs = self.lanes.num_lanes
@@ -173,9 +169,11 @@ class LaneVectorEnv(VectorEnv):
     def _lane_seeds(self, seed: int | list[int | None] | None) -> list[int | None]:
         if seed is None:
             return [None] * self.num_envs
+        if isinstance(seed, np.ndarray):
+            seed = seed.tolist()
         if isinstance(seed, int | np.integer):
             seed = [int(seed) + lane for lane in range(self.num_envs)]
-        if not isinstance(seed, Sequence | np.ndarray) or isinstance(seed, str):
+        if not isinstance(seed, Sequence) or isinstance(seed, str):
             raise ValueError(f"expected an integer seed or one seed per lane, got {seed!r}")
         if len(seed) != self.num_envs:
             raise ValueError(f"expected one seed or a list of {self.num_envs}, one per lane, got {len(seed)}")

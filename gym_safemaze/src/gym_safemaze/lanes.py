@@ -42,7 +42,7 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
-from gym_safemaze.checks import check_actions, check_options, check_seed
+from gym_safemaze.checks import check_actions, check_choice, check_options, check_seed
 from gym_safemaze.window import Window
 
 Options = dict[str, Any]
@@ -122,10 +122,7 @@ class LaneEnv(gym.Env):
     metadata = {"render_modes": RENDER_MODES, "render_fps": 30}
 
     def __post_init__(self) -> None:
-        if self.render_mode is not None and self.render_mode not in RENDER_MODES:
-            raise ValueError(
-                f"expected render_mode to be None or one of {RENDER_MODES}, got {self.render_mode!r}"
-            )
+        check_choice("render_mode", self.render_mode, (None, *RENDER_MODES))
         self.lanes = self.make_lanes(1, self.render_mode is not None)
         self.observation_space = self.lanes.observation_space
         self.action_space = self.lanes.action_space

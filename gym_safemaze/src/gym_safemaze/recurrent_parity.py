@@ -7,7 +7,7 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
-from gym_safemaze.checks import check_count
+from gym_safemaze.checks import as_array, check_choice, check_count
 from gym_safemaze.drawing import BREADCRUMBS, GOAL, INK, ROBOT, SENSOR, TRAJECTORY, Canvas
 from gym_safemaze.lane_vector_env import LaneVectorEnv
 from gym_safemaze.lanes import LaneEnv, Mask, Options, StepResult
@@ -74,12 +74,8 @@ class RecurrentParityLanes:
     reset_options: tuple[str, ...] = ("sequence", "number")
 
     def __init__(self, num_lanes: int, settings: RecurrentParitySettings) -> None:
-        if settings.order not in ORDERS:
-            raise ValueError(f"expected order to be one of {ORDERS}, got {settings.order!r}")
-        if settings.action_mode not in ACTION_MODES:
-            raise ValueError(
-                f"expected action_mode to be one of {ACTION_MODES}, got {settings.action_mode!r}"
-            )
+        check_choice("order", settings.order, ORDERS)
+        check_choice("action_mode", settings.action_mode, ACTION_MODES)
         self.num_lanes = check_count("num_envs", num_lanes)
         self.length = check_count("length", settings.length)
         self.order, self.action_mode = settings.order, settings.action_mode
@@ -125,8 +121,8 @@ class RecurrentParityLanes:
         if "sequence" in options and "number" in options:
             raise ValueError("expected one of the reset options 'sequence' and 'number', got both")
         if "sequence" in options:
-            bits = np.asarray(options["sequence"])
             shapes = (self.length,), (self.num_lanes, self.length)
+            bits = as_array("option 'sequence'", options["sequence"], f"of shape {shapes[0]} or {shapes[1]}")
             if bits.shape not in shapes or bits.dtype.kind not in "biu" or not np.isin(bits, (0, 1)).all():
                 raise ValueError(
                     f"expected option 'sequence' of zeros and ones, of shape {shapes[0]} or {shapes[1]}, "
@@ -134,7 +130,7 @@ class RecurrentParityLanes:
                 )
             return np.broadcast_to(bits.astype(np.int8), shapes[1])
         if "number" in options:
-            numbers = np.asarray(options["number"])
+            numbers = as_array("option 'number'", options["number"], f"of shape () or ({self.num_lanes},)")
             fits = numbers.dtype.kind in "iu" and all(0 <= n < 2**self.length for n in numbers.flat)
             if numbers.shape not in ((), (self.num_lanes,)) or not fits:
                 raise ValueError(
