@@ -72,6 +72,27 @@ def test_a_genome_fares_the_same_alone_and_among_others(case):
     assert lane_digests(case, 1) == together
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_genomes_of_another_network_are_refused_not_read(case):
+    domain, genomes = genomes_of(case)
+    longer = np.concatenate([genomes, genomes[:, :5]], axis=1)
+    for other in (genomes[:, :-7], longer, genomes[0]):
+        with pytest.raises(ValueError, match=rf"expected genomes of shape \(N, {genomes.shape[1]}\), got"):
+            domain.evaluate(other)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_genome_in_any_layout_fares_the_same(case):
+    domain, genomes = genomes_of(case)
+    expected = domain.evaluate(genomes[:3]).fitness
+    for same in (
+        genomes[:3].astype(np.float64),
+        np.asfortranarray(genomes[:3]),
+        genomes[:3].repeat(2, 0)[::2],
+    ):
+        np.testing.assert_array_equal(domain.evaluate(same).fitness, expected)
+
+
 def test_a_genome_fares_the_same_on_an_old_processor():
     kept = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA")}
     done = subprocess.run(

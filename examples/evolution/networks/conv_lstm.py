@@ -16,7 +16,7 @@ from evolution.networks import lstm_head, picture_features
 from evolution.networks.conv_lstm_gradients import Outputs
 from evolution.networks.conv_lstm_policy import ConvLSTMPolicy
 from evolution.networks.film import Film, film
-from evolution.networks.layout import uniform, xavier_normal
+from evolution.networks.layout import decidable, uniform, xavier_normal
 
 PICTURE = (picture_features.PICTURE, picture_features.PICTURE)
 
@@ -117,7 +117,7 @@ class CompiledConvLSTM:
 
     def policy(self, genomes: np.ndarray) -> ConvLSTMPolicy:
         """Let genomes (N, P) look at one picture each, step after step, and decide; without gradients."""
-        return ConvLSTMPolicy(genomes, self.depth)
+        return ConvLSTMPolicy(decidable(genomes, self.num_params), self.depth)
 
     def initial_genomes(self, number: int, generator: np.random.Generator) -> np.ndarray:
         """Draw genomes (number, P), float32.

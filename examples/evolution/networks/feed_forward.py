@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from evolution.networks.dense_policy import DensePolicy
 from evolution.networks.device_policy import DevicePolicy, Policy, RecordedPolicy
-from evolution.networks.layout import Layout, as_batch, linear_shapes, uniform, xavier_normal
+from evolution.networks.layout import Layout, as_batch, decidable, linear_shapes, uniform, xavier_normal
 from evolution.networks.padded_layers import PaddedLayers
 from evolution.networks.residual_policy import ResidualPolicy
 
@@ -76,6 +76,7 @@ class FeedForward:
         """
         if isinstance(genomes, Tensor):
             return self._on_device(genomes)
+        genomes = decidable(genomes, self.num_params)
         if self.activation is torch.selu and not self.skip_every:
             return DensePolicy(genomes, self.widths)
         if self.activation is torch.tanh and self.skip_every:

@@ -46,6 +46,17 @@ def as_batch(params: Tensor, inputs: Tensor, num_params: int, input_ndim: int) -
     return params, inputs
 
 
+def decidable(genomes: np.ndarray, num_params: int) -> np.ndarray:
+    """Genomes (N, P) as compiled decisions read them; kernels do not check where they read.
+
+    Raises:
+        ValueError: If the genomes are those of another network.
+    """
+    if genomes.ndim != 2 or genomes.shape[1] != num_params:
+        raise ValueError(f"expected genomes of shape (N, {num_params}), got {genomes.shape}")
+    return np.ascontiguousarray(genomes, np.float32)
+
+
 def xavier_normal(
     generator: np.random.Generator, number: int, fan_in: int, fan_out: int, size: int
 ) -> np.ndarray:

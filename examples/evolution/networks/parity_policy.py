@@ -12,10 +12,17 @@ from typing import Any
 import numpy as np
 
 from evolution.networks.activations import ZERO, tanh
+from evolution.networks.layout import decidable
 from gym_safemaze.jit import kernel
 
 HIDDEN = 20
 STRINGS = 16  # all strings of four bits; loops of a length that the compiler knows become vector instructions
+
+# Where the weights lie in a genome, those of the first cell's one input first.
+BIAS1 = HIDDEN + HIDDEN * HIDDEN
+INPUT2 = BIAS1 + 2 * HIDDEN
+BIAS2 = INPUT2 + 2 * HIDDEN * HIDDEN
+READOUT = BIAS2 + 2 * HIDDEN
 
 
 def classify(
@@ -31,7 +38,11 @@ def classify(
 
     Returns:
         Probabilities (N, 16) and log-likelihoods (N, 16), float64.
+
+    Raises:
+        ValueError: If the genomes are those of another network.
     """
+    genomes = decidable(genomes, READOUT + outputs * (HIDDEN + 1))
     margins = np.empty((len(genomes), STRINGS), np.float32)
     likelihoods, probabilities = np.empty(margins.shape), np.empty(margins.shape)
     signs = np.where(labels == 1, np.float32(1), np.float32(-1))
@@ -43,10 +54,6 @@ def classify(
 @kernel
 def _weigh_up(genomes: Any, bits: Any, outputs: int, margins: Any) -> None:
     """Write by how much each string (T, 16) speaks for class 1 rather than 0 (N, 16)."""
-    bias1 = HIDDEN + HIDDEN * HIDDEN
-    input2 = bias1 + 2 * HIDDEN
-    bias2 = input2 + 2 * HIDDEN * HIDDEN
-    readout = bias2 + 2 * HIDDEN
     hidden1 = np.empty(HIDDEN * STRINGS, np.float32)
     hidden2, sums = np.empty_like(hidden1), np.empty_like(hidden1)
     for n in range(len(genomes)):
@@ -54,17 +61,17 @@ def _weigh_up(genomes: Any, bits: Any, outputs: int, margins: Any) -> None:
         for i in range(HIDDEN * STRINGS):
             hidden1[i], hidden2[i] = ZERO, ZERO
         for step in range(len(bits)):
-            _add_biases(w[bias1:], sums)
+            _add_biases(w[BIAS1:], sums)
             _add_bits(w, bits[step], sums)
             _add_products(w[HIDDEN:], hidden1, sums)
             for i in range(HIDDEN * STRINGS):
                 hidden1[i] = tanh(sums[i])
-            _add_biases(w[bias2:], sums)
-            _add_products(w[input2:], hidden1, sums)
-            _add_products(w[input2 + HIDDEN * HIDDEN :], hidden2, sums)
+            _add_biases(w[BIAS2:], sums)
+            _add_products(w[INPUT2:], hidden1, sums)
+            _add_products(w[INPUT2 + HIDDEN * HIDDEN :], hidden2, sums)
             for i in range(HIDDEN * STRINGS):
                 hidden2[i] = tanh(sums[i])
-        v, bias = w[readout:], w[readout + outputs * HIDDEN :]
+        v, bias = w[READOUT:], w[READOUT + outputs * HIDDEN :]
         for s in range(STRINGS):
             one, other = bias[outputs - 1], bias[0] if outputs == 2 else ZERO
             for j in range(HIDDEN):
