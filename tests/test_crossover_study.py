@@ -10,17 +10,15 @@ import torch
 
 import reproduce
 from beyond import crossover
-from beyond.crossover import (
-    DOMAINS,
+from beyond.crossover import DOMAINS, interval, outcomes
+from beyond.crossover_children import (
     SIBLINGS,
     STRANGERS,
     both_orders,
     every_pair,
-    interval,
     kept_experiences,
     measure,
     mutants,
-    outcomes,
     pair,
 )
 from beyond.crossover_operators import DIVERGENCE, OPERATORS
