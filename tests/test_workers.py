@@ -319,6 +319,23 @@ def test_ten_seeded_kills_of_workers_and_driver_change_nothing(tmp_path):
         assert (folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
+def test_checkpoints_that_take_long_to_write_are_written_more_rarely(tmp_path, monkeypatch):
+    counts = []
+    for quick in (60.0, 1e-4):
+        written = []
+        monkeypatch.setattr("evolution.experiment.CHECKPOINT_INTERVAL", 1e-3)
+        monkeypatch.setattr("evolution.experiment.QUICK", quick)
+        monkeypatch.setattr(
+            "evolution.checkpoint.save", lambda *arguments, w=written: (w.append(1), time.sleep(0.02))
+        )
+        one = small(budget=60)
+        for _ in evolve.advance(one.lockstep(), tmp_path / "checkpoint.npz", one.record()):
+            time.sleep(0.002)
+        counts.append(len(written))
+    assert counts[1] < 0.6 * counts[0]
+    assert counts[1] >= 1
+
+
 def test_checkpoints_are_written_beside_the_search_and_hold_what_was_true_then(tmp_path, monkeypatch):
     one = small(budget=60)
     monkeypatch.setattr("evolution.experiment.CHECKPOINT_INTERVAL", 0)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -51,9 +52,13 @@ class Saver:
     Args:
         path: The file.
         record: Of the experiment.
+
+    Attributes:
+        seconds: How long the last one took to write.
     """
 
     def __init__(self, path: Path, record: Record) -> None:
+        self.seconds = 0.0
         self.path = path
         self.record = record
         self._thread = ThreadPoolExecutor(1)
@@ -62,7 +67,12 @@ class Saver:
     def save(self, state: Arrays) -> None:
         """Write a state whose arrays nobody changes; waits only for the checkpoint before."""
         self.wait()
-        self._last = self._thread.submit(save, self.path, state, self.record)
+        self._last = self._thread.submit(self._save, state)
+
+    def _save(self, state: Arrays) -> None:
+        began = time.monotonic()
+        save(self.path, state, self.record)
+        self.seconds = time.monotonic() - began
 
     def wait(self) -> None:
         """Wait until the last checkpoint is written."""

@@ -23,6 +23,9 @@ from evolution.replicate import Replicate
 from evolution.workers import Breeder
 
 CHECKPOINT_INTERVAL = 60.0  # seconds
+QUICK = (
+    3.0  # seconds: what takes longer to write, gigabytes of large networks, is written as much more rarely
+)
 
 
 @dataclass(frozen=True)
@@ -181,7 +184,7 @@ def advance(
                 yield evaluations
                 if interrupted():
                     raise KeyboardInterrupt
-                if time.monotonic() - last_save > CHECKPOINT_INTERVAL:
+                if time.monotonic() - last_save > CHECKPOINT_INTERVAL * max(1, saver.seconds / QUICK):
                     save()
                     last_save = time.monotonic()
         finally:
