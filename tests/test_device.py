@@ -239,7 +239,7 @@ def test_networks_that_are_compiled_only_have_no_device():
 def test_the_record_names_the_device_and_the_guess():
     plain = search(device=None).record()
     assert "device" not in plain and "guess" not in plain  # earlier results stay what they are
-    record = search(guess=3).record()
+    record = search(guess=3, device=torch.device("cpu", 0)).record()
     assert (record["device"], record["guess"]) == ("cpu", 3)
 
 

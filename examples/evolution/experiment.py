@@ -107,7 +107,7 @@ class Experiment:
         """All that the outcome depends on."""
         algorithm = describe(self.algorithm)
         more: Record = {} if self.guess == 1 else {"guess": self.guess}
-        more |= {} if self.device is None else {"device": str(self.device)}
+        more |= {} if self.device is None else {"device": self.device.type}
         return {
             "domain": describe(self.domain) | {"network": repr(self.domain.network)},
             "operator": describe(self.operator),
