@@ -74,6 +74,29 @@ def test_decisions_on_a_device_are_the_networks_outputs(network, device, scale):
 
 
 @pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("domain", [SMALL, BreadcrumbHardMaze(frames=30), RecurrentParity()])
+def test_genomes_of_another_network_are_refused_and_any_layout_is_read(domain, device):
+    genomes = torch.from_numpy(domain.network.initial_genomes(4, np.random.default_rng(0))).to(device)
+    longer = torch.cat([genomes, genomes[:, :5]], 1)
+    for other in (genomes[:, :-7], longer, genomes[0]):
+        with pytest.raises(ValueError, match=rf"expected genomes of shape \(N, {genomes.shape[1]}\), got"):
+            domain.evaluate(other)
+    expected = domain.evaluate(genomes).fitness
+    for same in (genomes.double(), genomes.T.contiguous().T, genomes.repeat_interleave(2, 0)[::2]):
+        np.testing.assert_allclose(domain.evaluate(same).fitness, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_observations_for_other_networks_are_refused(device):
+    network = large_scale_network(9, 6)
+    genomes = torch.from_numpy(network.initial_genomes(3, np.random.default_rng(0))).to(device)
+    decide = network.policy(genomes)
+    for other in ((4, 11), (1, 11), (3, 10)):
+        with pytest.raises((ValueError, RuntimeError)):
+            decide(np.zeros(other, np.float32))
+
+
+@pytest.mark.parametrize("device", DEVICES)
 def test_a_broken_network_on_a_device_does_not_disturb_the_others(device):
     network = large_scale_network(9, 6)
     genomes = torch.from_numpy(network.initial_genomes(3, np.random.default_rng(0)))

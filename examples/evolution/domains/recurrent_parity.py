@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from evolution.domain import Domain, Evaluation
+from evolution.networks.layout import decidable
 from evolution.networks.parity_policy import classify
 from evolution.networks.parity_rnn import ParityNetwork
 
@@ -53,6 +54,7 @@ class RecurrentParity(Domain):
 
 def classify_on_device(network: ParityNetwork, genomes: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """What ``parity_policy.classify`` returns, computed by torch where the genomes (N, P) are."""
+    genomes = decidable(genomes, network.num_params)
     with torch.inference_mode():
         outputs = network(genomes, torch.from_numpy(STRINGS).to(genomes.device)).cpu().numpy()
     if network.outputs == 1:  # the probability of odd

@@ -98,7 +98,15 @@ class RecordedPolicy:
         self._decide = decide  # what was recorded reads its weights
 
     def __call__(self, observations: np.ndarray) -> Answer:
-        """Begin to map one observation of each network (N, in) to outputs (N, out), float32."""
+        """Begin to map one observation of each network (N, in) to outputs (N, out), float32.
+
+        Raises:
+            ValueError: If the observations have another shape.
+        """
+        if observations.shape != tuple(self._seen.shape):
+            raise ValueError(
+                f"expected observations of shape {tuple(self._seen.shape)}, got {observations.shape}"
+            )
         if self._last is not None:
             self._last.values()  # its place is needed
         self._seen.numpy()[:] = observations

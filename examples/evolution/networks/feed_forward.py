@@ -74,9 +74,9 @@ class FeedForward:
 
         Genomes as a tensor are computed by torch where they are.
         """
+        genomes = decidable(genomes, self.num_params)
         if isinstance(genomes, Tensor):
             return self._on_device(genomes)
-        genomes = decidable(genomes, self.num_params)
         if self.activation is torch.selu and not self.skip_every:
             return DensePolicy(genomes, self.widths)
         if self.activation is torch.tanh and self.skip_every:

@@ -11,6 +11,7 @@ which the equivalent ``nn.Module`` would register them.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -46,14 +47,16 @@ def as_batch(params: Tensor, inputs: Tensor, num_params: int, input_ndim: int) -
     return params, inputs
 
 
-def decidable(genomes: np.ndarray, num_params: int) -> np.ndarray:
-    """Genomes (N, P) as compiled decisions read them; kernels do not check where they read.
+def decidable(genomes: Any, num_params: int) -> Any:
+    """Genomes (N, P), an array or a tensor, as decisions read them; kernels do not check where they read.
 
     Raises:
         ValueError: If the genomes are those of another network.
     """
     if genomes.ndim != 2 or genomes.shape[1] != num_params:
-        raise ValueError(f"expected genomes of shape (N, {num_params}), got {genomes.shape}")
+        raise ValueError(f"expected genomes of shape (N, {num_params}), got {tuple(genomes.shape)}")
+    if isinstance(genomes, Tensor):
+        return genomes.float().contiguous()
     return np.ascontiguousarray(genomes, np.float32)
 
 
