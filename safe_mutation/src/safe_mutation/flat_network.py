@@ -6,24 +6,23 @@ import copy
 import fnmatch
 import threading
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from safe_mutation.batching import faithful
 from safe_mutation.experience_sets import ExperienceSets
 from safe_mutation.experiences import Experiences, count, map_leaves, take
 from safe_mutation.layer_sequence import LinearLayer, run_sequence
 from safe_mutation.module_host import ModuleHost
 from safe_mutation.module_state import copy_module
 from safe_mutation.network import run
-from safe_mutation.out_of_memory import lacks_memory
 from safe_mutation.plan import Plan, Plans, Ways, kind_of
 from safe_mutation.repeatable import (
     a_few,
-    alike,
     refuse_different_answers,
     refuse_joint_answers,
     refuse_writing,
@@ -31,7 +30,7 @@ from safe_mutation.repeatable import (
 )
 from safe_mutation.stacked import Stacked, Unstackable
 from safe_mutation.stacked_functions import linear_of_values
-from safe_mutation.torch_internals import gaps_are_errors, is_transformed, leaves_of_graph
+from safe_mutation.torch_internals import is_transformed, leaves_of_graph
 from safe_mutation.training_mode import refuse_training_mode
 from safe_mutation.two_devices import refuse_two_devices
 
@@ -39,8 +38,6 @@ Forward = Callable[[nn.Module, Any], Any]
 
 # Convolutions of many genomes become grouped ones, slower than a loop.
 _LOOPED = (nn.modules.conv._ConvNd,)
-
-DRAWN = 2**19  # numbers that cost little to draw, whatever the network does
 
 _MAKING = threading.RLock()
 
@@ -296,23 +293,10 @@ class FlatNetwork:
         """The first way that torch can do, and that gives what the module gives for single genomes."""
         if self._slow_to_map or (len(params) == 1 and not self._could_be_sequence(params, inputs)):
             return "looped"
-        some, few = params[:2], take(inputs, (slice(len(params[:2])), slice(3)))
-        tried = [some]
-        if some.numel() <= DRAWN:  # parents may be alike, or saturated
-            drawn = torch.randn(some.shape, generator=torch.Generator().manual_seed(0), dtype=some.dtype)
-            tried.append(0.3 * drawn.to(some.device))
-        with torch.no_grad():
-            expected = [self._loop(genomes, few) for genomes in tried]
-            for batching in ("stacked", "mapped"):
-                try:
-                    with gaps_are_errors():
-                        found = [self._batched(batching, genomes, few) for genomes in tried]
-                    if all(map(alike, found, expected)):
-                        return batching
-                except Exception as error:
-                    if lacks_memory(error):
-                        raise
-        return "looped"
+        ways = {way: partial(self._batched, way) for way in ("stacked", "mapped")}
+        # Sequences of torch's own layers need no look at gradients, for which large ones have no room.
+        gradients = not self._could_be_sequence(params, inputs)
+        return faithful(ways, self._loop, params, inputs, self._sizes, gradients=gradients) or "looped"
 
     def _ask_twice(self, genome: Tensor, inputs: Experiences) -> None:
         host, views, function = self._host(genome), self.parts(genome), self._function(inputs)
