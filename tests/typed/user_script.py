@@ -22,6 +22,19 @@ def mutate(op: Mutation, module: nn.Sequential, experiences: Genome) -> nn.Seque
     return op.mutate_(module, experiences=experiences, generator=1)
 
 
+def sigmas(network: FlatNetwork) -> list[float | None]:
+    second_order = make("SM-G-SO", network, domain="breadcrumb-hard-maze")
+    assert second_order.direction == "raw"
+    return [make("control", intensity=0.1).sigma, make("SM-G-SUM", network, intensity=0.2).sigma]
+
+
+def reached(network: FlatNetwork, name: str) -> float:
+    rescaled = make("SM-R", network, intensity=0.1)
+    assert isinstance(rescaled.divergence, float)
+    op: Mutation = make(name, network, divergence=0.1)
+    return op.tolerance + rescaled.divergence
+
+
 def keep(parent: Genome, experiences: Genome) -> Genome:
     op = make("SM-G-ABS", nn.Linear(3, 2), intensity=0.1)
     sensitivity: Genome = op.sensitivity(parent, experiences=experiences)
@@ -37,4 +50,6 @@ child = breed(safe, genome, inputs, 1)
 children, info = look(safe, torch.from_numpy(np.stack([genome, child])), inputs)
 mutate(safe, module, inputs)
 keep(genome, inputs)
+sigmas(network)
+reached(network, "SM-G-RMS")
 print(children.shape, info.divergence)

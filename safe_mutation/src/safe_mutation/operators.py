@@ -20,6 +20,39 @@ OPERATORS: dict[str, type[Mutation]] = {
 
 @overload
 def make(
+    name: Literal["control"],
+    network: Any = None,
+    *,
+    intensity: float | None = None,
+    domain: str | None = None,
+    **options: Any,
+) -> GaussianMutation: ...
+
+
+@overload
+def make(
+    name: Literal["SM-R"],
+    network: Any = None,
+    *,
+    intensity: float | None = None,
+    domain: str | None = None,
+    **options: Any,
+) -> SMR: ...
+
+
+@overload
+def make(
+    name: Literal["SM-G-SO"],
+    network: Any = None,
+    *,
+    intensity: float | None = None,
+    domain: str | None = None,
+    **options: Any,
+) -> SMGSO: ...
+
+
+@overload
+def make(
     name: Literal["SM-G-ABS", "SM-G-SUM", "SM-G-RMS"],
     network: Any = None,
     *,
