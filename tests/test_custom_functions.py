@@ -1,4 +1,4 @@
-"""Modules with gradients of their own making: custom autograd functions, which see no stack and no map."""
+"""Modules with gradients of their own making: custom autograd functions, and passes computed again."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from network_kinds import naive_jacobian
-from safe_mutation import SMGSO, FlatNetwork, GaussianMutation, SMGAbs, SMGRms, SMGSum
+from safe_mutation import SMGSO, SMR, FlatNetwork, GaussianMutation, SMGAbs, SMGRms, SMGSum
 
 
 class Doubled(torch.autograd.Function):
@@ -96,3 +97,24 @@ def test_a_first_call_without_gradients_decides_nothing_else() -> None:
     exact = torch.stack([naive_jacobian(network, genome, experiences) for genome in parents])
     found = SMGSum(network, sigma=0.1).sensitivity(parents, experiences=experiences)
     torch.testing.assert_close(found, exact.sum(1).square().sum(1).sqrt())
+
+
+class Checkpointed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Linear(3, 4), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.two(checkpoint(lambda y: torch.tanh(self.one(y)), x, use_reentrant=False))
+
+
+@pytest.mark.parametrize("number", [1, 3])
+@pytest.mark.parametrize("operator", [SMGSum, SMGAbs, SMGRms, SMGSO])
+def test_a_pass_that_is_computed_again_is_refused(operator: Any, number: int) -> None:
+    """The second time it would see the module's own weights, and give gradients of those."""
+    op = operator(Checkpointed(), sigma=0.1)
+    parents, experiences = torch.randn(number, op.network.num_params), torch.randn(5, 3)
+    with pytest.raises(ValueError, match=r"checkpoint.*turn it off"):
+        op(parents, experiences=experiences)
+    _, info = SMR(op.network, divergence=0.1)(parents, experiences=experiences, return_info=True)
+    assert info.status == ["converged"] * number

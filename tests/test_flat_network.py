@@ -206,6 +206,8 @@ REFUSED = {
     "changes its estimate of the norm": nn.utils.parametrizations.spectral_norm(nn.Linear(2, 2)),
     "with running statistics, got '1' without": normalised(track_running_stats=False).eval(),
     "trainable parameters, got a ReLU without any": nn.ReLU(),
+    "have a shape, got a lazy one, '0.weight': call the module once": nn.Sequential(nn.LazyLinear(2)),
+    "of real numbers, got 'weight' of torch.complex64: keep real": nn.Linear(2, 2, dtype=torch.complex64),
     "trainable parameters, got a Linear without any": nn.Linear(2, 2).requires_grad_(False),
 }
 

@@ -20,7 +20,9 @@ from safe_mutation.layer_sequence import LinearLayer, run_sequence
 from safe_mutation.module_host import ModuleHost
 from safe_mutation.module_state import copy_module
 from safe_mutation.network import run
+from safe_mutation.out_of_memory import lacks_memory
 from safe_mutation.plan import Plan, Plans, Ways, kind_of
+from safe_mutation.refused_modules import refuse_unsuitable
 from safe_mutation.repeatable import (
     a_few,
     refuse_different_answers,
@@ -31,7 +33,6 @@ from safe_mutation.repeatable import (
 from safe_mutation.stacked import Stacked, Unstackable
 from safe_mutation.stacked_functions import linear_of_values
 from safe_mutation.torch_internals import is_transformed, leaves_of_graph
-from safe_mutation.training_mode import refuse_training_mode
 from safe_mutation.two_devices import refuse_two_devices
 
 Forward = Callable[[nn.Module, Any], Any]
@@ -63,8 +64,9 @@ class FlatNetwork:
         plans: How it is computed, for each kind of experiences that it has seen.
 
     Raises:
-        ValueError: If the module has no trainable parameter, or holds batch normalisation or dropout in
-            training mode: the outputs of the one depend on the other experiences, of the other on chance.
+        ValueError: If the module has no trainable parameter, or some that are lazy or complex; or if it holds
+            batch normalisation or dropout in training mode: the outputs of the one depend on the other
+            experiences, of the other on chance.
     """
 
     def __init__(
@@ -73,7 +75,7 @@ class FlatNetwork:
         if not isinstance(module, nn.Module):
             raise TypeError(f"expected an nn.Module, got {type(module).__name__}")
         module = _uncompiled(module)
-        refuse_training_mode(module)
+        refuse_unsuitable(module)
         self._adopt(copy_module(module))
         self._forward = forward
         trainable = {name: p for name, p in self._module.named_parameters() if p.requires_grad}
@@ -229,7 +231,7 @@ class FlatNetwork:
     def borrowing(self, module: nn.Module) -> FlatNetwork:
         """The same network on another module, uncopied, with that module's buffers and frozen weights."""
         module = _uncompiled(module)
-        refuse_training_mode(module)
+        refuse_unsuitable(module)
         self._named(module)
         borrowed = copy.copy(self)  # with the same plans
         borrowed._adopt(module)
@@ -304,9 +306,14 @@ class FlatNetwork:
 
     def _unreached(self, genome: Tensor, inputs: Experiences) -> tuple[str, ...] | None:
         """Names of the parameters that the outputs do not depend on; None where there are no gradients."""
-        with torch.enable_grad():
-            views = [view.detach().requires_grad_() for view in self.parts(genome)]
-            outputs = self._host(genome).call(views, self._function(inputs))
+        views = [view.detach().requires_grad_() for view in self.parts(genome)]
+        try:
+            with torch.enable_grad():
+                outputs = self._host(genome).call(views, self._function(inputs))
+        except RuntimeError as error:
+            if lacks_memory(error):
+                raise
+            return None
         if not outputs.requires_grad:
             return None
         reached = leaves_of_graph(outputs)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
+import torch
 from torch import nn
 
 from safe_mutation.layer_sequence import sequence_of
@@ -15,6 +16,11 @@ from safe_mutation.plain_kernels import OwnKernels, PlainKernels
 from safe_mutation.torch_internals import is_dual, is_transformed
 
 _RECURRENT = (nn.RNNBase, nn.RNNCellBase)
+
+_CHECKPOINTED = (
+    "activation checkpointing (torch.utils.checkpoint) would run the module again for its gradients, with "
+    "other weights than those of the genome: turn it off"
+)
 
 
 class ModuleHost:
@@ -51,7 +57,7 @@ class ModuleHost:
 
     def answers(self, tensors: Sequence[Any], function: Callable[[nn.Module], Any], times: int) -> list[Any]:
         """The same a number of times, without forgetting anything in between."""
-        with self._holding(tensors) as module, self._differentiable_kernels(tensors):
+        with self._holding(tensors) as module, self._differentiable_kernels(tensors), _no_second_run(tensors):
             return [function(module) for _ in range(times)]
 
     def alone(self) -> AbstractContextManager[Any]:
@@ -83,3 +89,10 @@ class ModuleHost:
         if self._recurrent and any(tensor.is_cuda for tensor in tensors):
             return PlainKernels()  # cuDNN's recurrent kernels have no gradients in eval mode
         return OwnKernels() if self._attention else nullcontext()
+
+
+def _no_second_run(tensors: Sequence[Any]) -> AbstractContextManager[Any]:
+    """Raise a RuntimeError where torch would compute a part again when gradients are asked for."""
+    if tensors[0].requires_grad:
+        return torch.autograd.graph.disable_saved_tensors_hooks(_CHECKPOINTED)
+    return nullcontext()

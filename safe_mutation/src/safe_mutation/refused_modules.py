@@ -1,16 +1,36 @@
-"""Refusing modules whose outputs for one experience depend on the others or on chance."""
+"""Refusing modules that no genome can hold, or on whose outputs nothing could be measured."""
 
 from __future__ import annotations
 
 from torch import nn
 
 
-def refuse_training_mode(module: nn.Module) -> None:
-    """Refuse modules whose outputs for one experience depend on the others or on chance.
+def refuse_unsuitable(module: nn.Module) -> None:
+    """Refuse modules that cannot be a network of genomes.
 
     Raises:
-        ValueError: Naming the layer and the reason.
+        ValueError: Naming the parameter or the layer, and the reason.
     """
+    _refuse_parameters(module)
+    _refuse_training_mode(module)
+
+
+def _refuse_parameters(module: nn.Module) -> None:
+    """Parameters that a genome of real numbers cannot hold."""
+    for name, parameter in module.named_parameters():
+        if isinstance(parameter, nn.parameter.UninitializedParameter):
+            raise ValueError(
+                f"expected parameters that have a shape, got a lazy one, {name!r}: call the module once first"
+            )
+        if parameter.requires_grad and parameter.is_complex():
+            raise ValueError(
+                f"expected trainable parameters of real numbers, got {name!r} of {parameter.dtype}: keep "
+                "real and imaginary parts, and join them in forward by torch.view_as_complex"
+            )
+
+
+def _refuse_training_mode(module: nn.Module) -> None:
+    """Layers whose outputs for one experience depend on the others or on chance."""
     for name, layer in module.named_modules():
         if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.running_mean is None:
             raise ValueError(
