@@ -46,17 +46,21 @@ OPERATORS = ("SM-G-SUM", "SM-G-ABS", "SM-G-SO", "SM-R")
 INTENSITY = PRESETS["breadcrumb-hard-maze"].intensity
 COMMANDS = ("time", "memory", "scaling", "in-place", "population", "table", "once", "once-in-place")
 SECONDS_PER_CASE = 10.0
-MAZE, PARITY = hard_maze_network(), ParityNetwork()
+MAZE, PARITY, TOPDOWN = hard_maze_network(), ParityNetwork(), topdown_network()
 
 
 @dataclass(frozen=True)
 class Net:
-    """A network twice: as the published code has it and as ours; and the shape of its experiences."""
+    """A network twice: as the published code has it and as ours; and the shape of its experiences.
+
+    With ``distinct`` the steps of its one sequence are so many different pictures, of bytes, again and again.
+    """
 
     module: Callable[[], nn.Module]
     ours: Callable[[nn.Module], Any]
     experiences: tuple[int, ...]
     parents: tuple[int, ...] = (1, 20, 100, 250)
+    distinct: int | None = None
 
 
 def published_selu(x: Tensor) -> Tensor:
@@ -89,7 +93,10 @@ NETS = {
     "64 x 125": large(64, 125),
     "101 x 48": large(101, 48),
     "parity RNN": Net(PARITY.module, lambda _: PARITY, (16, 4, 1)),
-    "conv-LSTM": Net(topdown_network().module, FlatNetwork, (1, 40, 64, 64), (1, 4)),
+    "conv-LSTM": Net(TOPDOWN.module, FlatNetwork, (1, 40, 64, 64), (1, 4)),
+    "conv-LSTM, repeated pictures": Net(
+        TOPDOWN.module, lambda _: TOPDOWN, (1, 40, 64, 64), (1, 4), distinct=12
+    ),
 }
 
 
@@ -107,6 +114,9 @@ class Case:
         most = max(NETS[net].parents)
         self.parents = flat + 0.05 * rng.standard_normal((most, len(flat)), dtype=np.float32)
         self.experiences = torch.from_numpy(rng.random(NETS[net].experiences, dtype=np.float32))
+        if NETS[net].distinct:
+            order = rng.integers(NETS[net].distinct, size=self.experiences.shape[1])
+            self.experiences = (255 * self.experiences[:, order]).to(torch.uint8)
         self.op: Any = make(operator, self.network, intensity=INTENSITY[operator])
         self.rng = rng
 
