@@ -155,11 +155,15 @@ def normal(*shape: int) -> Callable[[int, torch.Generator], Tensor]:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of network: how to make one, and its experiences (I, ...) in float64."""
+    """A kind of network: how to make one, and its experiences (I, ...) in float64.
+
+    Some compute in single precision alone.
+    """
 
     name: str
     make: Callable[[], Any]
     experiences: Callable[[int, torch.Generator], Any]
+    precision: torch.dtype = torch.float64
 
     def network(self, seed: int = 0, dtype: torch.dtype = torch.float64) -> Any:
         with torch.random.fork_rng():

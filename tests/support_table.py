@@ -13,6 +13,7 @@ from network_kinds import KINDS, Kind, naive_jacobian
 from safe_mutation import SMGSO, SMR, GaussianMutation, SMGAbs, SMGSum
 from safe_mutation.batched_network import planned
 from safe_mutation.experiences import map_leaves
+from unusual_kinds import UNUSUAL
 
 README = Path(__file__).parents[1] / "safe_mutation" / "README.md"
 HEADER = "| kind of network | N parents | SM-G-SUM | SM-G-ABS | SM-G-SO | SM-R |\n|---|---|---|---|---|---|"
@@ -40,7 +41,7 @@ TANGENT = {
 
 def table() -> str:
     """The table as Markdown, in single precision, as most people evolve."""
-    return "\n".join([HEADER, *(row(kind) for kind in KINDS)])
+    return "\n".join([HEADER, *(row(kind) for kind in [*KINDS, *UNUSUAL])])
 
 
 def row(kind: Kind) -> str:
@@ -49,7 +50,9 @@ def row(kind: Kind) -> str:
     parents = kind.genomes(3).float()
     experiences = kind.experiences(5, torch.Generator().manual_seed(0))
     single = map_leaves(lambda x: x.float() if x.is_floating_point() else x, experiences)
-    exact = torch.stack([naive_jacobian(kind.network(), w.double(), experiences) for w in parents])
+    right = kind.network(dtype=kind.precision)
+    precise = experiences if kind.precision == torch.float64 else single
+    exact = torch.stack([naive_jacobian(right, w.to(kind.precision), precise).double() for w in parents])
     sums = exact.sum(1).square().sum(1).sqrt()
     means = exact.abs().mean(1).square().sum(1).sqrt()
     _, info = SMGSO(network, sigma=0.1)(parents, experiences=single, generator=1, return_info=True)
