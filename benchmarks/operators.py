@@ -114,8 +114,8 @@ class Case:
         most = max(NETS[net].parents)
         self.parents = flat + 0.05 * rng.standard_normal((most, len(flat)), dtype=np.float32)
         self.experiences = torch.from_numpy(rng.random(NETS[net].experiences, dtype=np.float32))
-        if NETS[net].distinct:
-            order = rng.integers(NETS[net].distinct, size=self.experiences.shape[1])
+        if (distinct := NETS[net].distinct) is not None:
+            order = rng.integers(distinct, size=self.experiences.shape[1])
             self.experiences = (255 * self.experiences[:, order]).to(torch.uint8)
         self.op: Any = make(operator, self.network, intensity=INTENSITY[operator])
         self.rng = rng

@@ -15,6 +15,7 @@ from safe_mutation.batched_network import planned
 from safe_mutation.experiences import map_leaves
 from unusual_kinds import UNUSUAL
 
+ROWS = [*KINDS, *UNUSUAL]
 README = Path(__file__).parents[1] / "safe_mutation" / "README.md"
 HEADER = "| kind of network | N parents | SM-G-SUM | SM-G-ABS | SM-G-SO | SM-R |\n|---|---|---|---|---|---|"
 BATCHING = {
@@ -41,7 +42,7 @@ TANGENT = {
 
 def table() -> str:
     """The table as Markdown, in single precision, as most people evolve."""
-    return "\n".join([HEADER, *(row(kind) for kind in [*KINDS, *UNUSUAL])])
+    return "\n".join([HEADER, *map(row, ROWS)])
 
 
 def row(kind: Kind) -> str:
