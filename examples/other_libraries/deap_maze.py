@@ -62,4 +62,4 @@ def run(task: HardMaze, safe: bool, seed: int, budget: int) -> None:
 
 
 if __name__ == "__main__":
-    Comparison("deap", HardMaze, "`mutGaussian(sigma=0.05, indpb=1)`", run, 1_500).main()
+    Comparison("deap", HardMaze, "`mutGaussian(sigma=0.05, indpb=1)`", run, 600).main()

@@ -44,4 +44,4 @@ def run(task: RecurrentParity, safe: bool, seed: int, budget: int) -> None:
 
 
 if __name__ == "__main__":
-    Comparison("nevergrad", RecurrentParity, "`set_mutation(sigma=0.05)`", run, 1_500).main()
+    Comparison("nevergrad", RecurrentParity, "`set_mutation(sigma=0.05)`", run, 1_000).main()

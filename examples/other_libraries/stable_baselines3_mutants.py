@@ -95,7 +95,8 @@ def main() -> None:
     model.policy.set_training_mode(False)
     experiences = episode(model)[:200]
     if options.kind == "recurrent":
-        experiences = experiences.reshape(-1, 50, 4)  # sequences; in each the LSTM starts anew
+        whole = len(experiences) // 50 * 50
+        experiences = experiences[:whole].reshape(-1, 50, 4)  # sequences; in each the LSTM starts anew
     network = FlatNetwork(model.policy, forward=forward)
     op = SMGSO(network, divergence=DIVERGENCE, experiences=experiences, mask=network.reaching(experiences))
     parent, rng = network.flatten().numpy(), np.random.default_rng(options.seed)

@@ -1,0 +1,169 @@
+"""Divergent search in the hard maze with each operator: MAP-Elites and novelty search, by pyribs' archives.
+
+    pip install ribs==0.12.0
+    python examples/divergent_search.py map-elites control SM-G-SO --runs 20
+
+A run is a line of examples/results/divergent-search/ALGORITHM.jsonl. Runs that are there are not run again:
+the command goes on where it was cut short. Operators have the paper's settings. Whatever the algorithm
+keeps, coverage and QD score are those of one grid of 50 x 50 places, into which every child goes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from ribs.archives import GridArchive, ProximityArchive
+
+from evolution.domains.breadcrumb_hard_maze import BreadcrumbHardMaze
+from paper.style import COLOURS, METHODS, save_figure
+from safe_mutation import make
+
+RESULTS = Path(__file__).parent / "results" / "divergent-search"
+ALGORITHMS = ("map-elites", "novelty-search")
+BATCH, KEPT = 100, 100  # children at once; experiences that an elite keeps
+SIDE, FARTHEST = 203.0, 634.0  # of the maze, in its units; the longest way to the goal
+DOMAIN = BreadcrumbHardMaze()
+FIELDS: dict[str, Any] = {"experiences": ((KEPT, 11), np.float32)}
+
+
+def new_grid(seed: int) -> GridArchive:
+    """Elites by where they end; each scores how much nearer to the goal that is than the farthest place."""
+    return GridArchive(
+        solution_dim=DOMAIN.network.num_params,
+        dims=[50, 50],
+        ranges=[(0, SIDE), (0, SIDE)],
+        qd_score_offset=-FARTHEST,
+        extra_fields=FIELDS,
+        seed=seed,
+    )
+
+
+def new_archive(algorithm: str, grid: GridArchive, seed: int) -> Any:
+    """What parents are drawn from: the grid's elites, or all that were novel when they came."""
+    if algorithm == "map-elites":
+        return grid
+    return ProximityArchive(
+        solution_dim=DOMAIN.network.num_params,
+        measure_dim=2,
+        k_neighbors=15,
+        novelty_threshold=2.0,
+        extra_fields=FIELDS,
+        seed=seed,
+    )
+
+
+def search(algorithm: str, method: str, seed: int, evaluations: int) -> tuple[dict, GridArchive]:
+    """One run: its record, and the grid at its end."""
+    rng = np.random.default_rng(seed)
+    op = make(method, DOMAIN.network, domain="breadcrumb-hard-maze")
+    grid = new_grid(seed)
+    archive = new_archive(algorithm, grid, seed)
+    record: dict[str, Any] = {
+        "method": method,
+        "seed": seed,
+        "evaluations": [],
+        "coverage": [],
+        "qd_score": [],
+    }
+    solved_at = None
+    genomes = DOMAIN.network.initial_genomes(BATCH, rng)
+    for done in range(BATCH, evaluations + 1, BATCH):
+        evaluation = DOMAIN.evaluate(genomes)
+        if solved_at is None and evaluation.solved.any():
+            solved_at = done - BATCH + 1 + int(evaluation.solved.argmax())
+        # A network whose outputs are no numbers stands as far away as can be.
+        told = {
+            "solution": genomes,
+            "objective": np.maximum(evaluation.fitness, -FARTHEST),
+            "measures": evaluation.behavior[:, -1],
+            "experiences": evaluation.experiences[:, np.sort(rng.permutation(DOMAIN.frames)[:KEPT])],
+        }
+        for each in {id(kept): kept for kept in (grid, archive)}.values():
+            each.add(**told)
+        if done % 500 == 0:
+            record["evaluations"].append(done)
+            record["coverage"].append(round(float(grid.stats.coverage), 4))
+            record["qd_score"].append(round(float(grid.stats.qd_score)))
+        parents = archive.sample_elites(BATCH)
+        genomes = op(
+            parents["solution"].astype(np.float32),
+            experiences=parents["experiences"],
+            per_parent=True,
+            generator=rng,
+        )
+    return record | {"solved_at": solved_at}, grid
+
+
+def read_runs(algorithm: str, results: Path) -> list[dict]:
+    """The runs that are there."""
+    path = results / f"{algorithm}.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def draw(algorithm: str, results: Path) -> None:
+    """Median coverage and QD score of each operator over evaluations, quartiles shaded."""
+    runs = read_runs(algorithm, results)
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
+    for column, axis in zip(("coverage", "qd_score"), axes, strict=True):
+        for method in METHODS:
+            mine = [run for run in runs if run["method"] == method]
+            if mine:
+                length = min(len(run[column]) for run in mine)
+                values = np.array([run[column][:length] for run in mine])
+                low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], axis=0)
+                where = mine[0]["evaluations"][:length]
+                axis.plot(where, middle, color=COLOURS[method], label=f"{method}, {len(mine)} runs")
+                axis.fill_between(where, low, high, color=COLOURS[method], alpha=0.15, linewidth=0)
+        axis.set(xlabel="evaluations", ylabel={"qd_score": "QD score"}.get(column, column))
+    axes[0].legend(fontsize=8)
+    save_figure(figure, results / algorithm)
+
+
+def table(algorithm: str, results: Path) -> str:
+    """Coverage and QD score at the end, median and quartiles, and how many solved the maze."""
+    rows = [f"| {algorithm} | runs | coverage | QD score | solved |", "|---|---|---|---|---|"]
+    runs = read_runs(algorithm, results)
+    for method in METHODS:
+        mine = [run for run in runs if run["method"] == method]
+        if mine:
+            cells = [
+                "{1:{0}} ({2:{0}} to {3:{0}})".format(
+                    spec, *np.quantile([run[column][-1] for run in mine], [0.5, 0.25, 0.75])
+                )
+                for column, spec in (("coverage", ".3f"), ("qd_score", ",.0f"))
+            ]
+            solved = sum(run["solved_at"] is not None for run in mine)
+            rows.append(f"| {method} | {len(mine)} | {' | '.join(cells)} | {solved} |")
+    return "\n".join(rows)
+
+
+def main() -> None:
+    """Run what is missing, seed by seed, then draw and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("algorithm", choices=ALGORITHMS)
+    parser.add_argument("methods", nargs="*", default=METHODS, choices=METHODS)
+    parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--evaluations", type=int, default=5000)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    options.results.mkdir(parents=True, exist_ok=True)
+    for seed in range(1, options.runs + 1):
+        for method in options.methods:
+            there = {(run["method"], run["seed"]) for run in read_runs(options.algorithm, options.results)}
+            if (method, seed) not in there:
+                record, _ = search(options.algorithm, method, seed, options.evaluations)
+                with open(options.results / f"{options.algorithm}.jsonl", "a") as file:
+                    file.write(json.dumps(record) + "\n")
+    draw(options.algorithm, options.results)
+    print(table(options.algorithm, options.results))
+
+
+if __name__ == "__main__":
+    main()

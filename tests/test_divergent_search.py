@@ -1,0 +1,74 @@
+"""Divergent search: what a run records, that it goes on where it was cut short, and what is drawn of it."""
+
+import json
+
+import numpy as np
+import pytest
+
+import divergent_search
+from divergent_search import ALGORITHMS, DOMAIN, FARTHEST, SIDE, search
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_coverage_and_score_are_those_of_every_child(algorithm, monkeypatch):
+    """Against a dictionary of the best fitness in each place."""
+    best: dict[tuple, float] = {}
+    evaluate = type(DOMAIN).evaluate
+
+    def watched(self, genomes):
+        evaluation = evaluate(self, genomes)
+        for fitness, way in zip(evaluation.fitness, evaluation.behavior, strict=True):
+            place = tuple((way[-1] / SIDE * 50).astype(int))
+            best[place] = max(best.get(place, -np.inf), fitness)
+        return evaluation
+
+    monkeypatch.setattr(type(DOMAIN), "evaluate", watched)
+    record, grid = search(algorithm, "control", seed=1, evaluations=500)
+    assert record["evaluations"] == [500]
+    assert record["coverage"] == [pytest.approx(len(best) / 2500, abs=1e-4)]
+    assert record["qd_score"] == [pytest.approx(sum(best.values()) + FARTHEST * len(best), abs=1)]
+    assert len(grid) == len(best)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_elites_are_mutated_by_what_they_met(algorithm, monkeypatch):
+    calls = []
+    make = divergent_search.make
+
+    def watched(*arguments, **keywords):
+        op = make(*arguments, **keywords)
+
+        def call(parents, experiences, **rest):
+            calls.append((parents, experiences))
+            return op(parents, experiences=experiences, **rest)
+
+        return call
+
+    monkeypatch.setattr(divergent_search, "make", watched)
+    first, _ = search(algorithm, "SM-G-SUM", seed=1, evaluations=200)
+    for parents, experiences in calls:
+        met = DOMAIN.evaluate(parents).experiences
+        for own, given in zip(met, experiences, strict=True):
+            assert {row.tobytes() for row in given} <= {row.tobytes() for row in own}
+    monkeypatch.undo()
+    assert search(algorithm, "SM-G-SUM", seed=1, evaluations=200)[0] == first
+
+
+def test_runs_that_are_there_are_not_run_again(tmp_path, monkeypatch, capsys):
+    seen = []
+
+    def quick(algorithm, method, seed, evaluations):
+        seen.append((method, seed))
+        curve = {"evaluations": [500, 1000], "coverage": [0.1, 0.1 * seed], "qd_score": [10, 100 * seed]}
+        return {"method": method, "seed": seed, "solved_at": None, **curve}, None
+
+    monkeypatch.setattr(divergent_search, "search", quick)
+    for runs in (2, 3):
+        arguments = ["map-elites", "control", "SM-G-SO", "--runs", str(runs), "--results", str(tmp_path)]
+        monkeypatch.setattr("sys.argv", ["x", *arguments])
+        divergent_search.main()
+    assert seen == [(method, seed) for seed in (1, 2, 3) for method in ("control", "SM-G-SO")]
+    lines = (tmp_path / "map-elites.jsonl").read_text().splitlines()
+    assert [json.loads(line)["seed"] for line in lines] == [1, 1, 2, 2, 3, 3]
+    assert "| SM-G-SO | 3 | 0.200 (0.150 to 0.250) | 200 (150 to 250) | 0 |" in capsys.readouterr().out
+    assert (tmp_path / "map-elites.png").read_bytes().startswith(b"\x89PNG")
