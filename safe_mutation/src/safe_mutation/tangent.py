@@ -137,6 +137,7 @@ def _dual_level() -> Iterator[None]:
 def _load_forward_ad() -> None:
     """Let torch load its forward-mode rules, which since torch 2.13 raises a warning about its own code."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+        for category in (DeprecationWarning, FutureWarning):
+            warnings.simplefilter("ignore", category)
         with suppress(RuntimeError), forward_ad.dual_level():
             forward_ad.make_dual(torch.zeros(1), torch.zeros(1))
