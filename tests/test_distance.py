@@ -74,6 +74,7 @@ def test_the_table_has_the_methods_that_ran_with_both_rules(tmp_path):
         for method in methods:
             write_result(tmp_path / folder / f"{method}.json", np.linspace(5_000, 99_000, 20))
     [text] = REMOVAL.tables(tmp_path).values()
+    assert [claim.figure for claim in REMOVAL.others[1].claims(tmp_path)] == [f'3, "{OTHER}"']
     assert [row.split("|")[2].strip() for row in text.splitlines()[2:4]] == ["control", ""]
 
 

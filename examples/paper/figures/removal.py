@@ -16,8 +16,8 @@ import numpy as np
 from evolution.algorithms.steady_state_ga import SteadyStateGA
 from paper.distance import PaperCurve, paper_curves
 from paper.figure import Figure, Job, Request
-from paper.figures.success_curves import FIGURE_1, FIGURE_3, SuccessCurves
-from paper.statistics import solved_in_the_end
+from paper.figures.success_curves import FIGURE_1, FIGURE_3, Solved, SuccessCurves
+from paper.statistics import Claim, solved_in_the_end
 from paper.table_s2 import TABLE_S2
 
 OTHER = "another"  # rule than the default
@@ -130,7 +130,12 @@ def spread(values: np.ndarray) -> str:
 
 def with_other_rule(figure: SuccessCurves) -> SuccessCurves:
     """A figure with the other rule."""
-    return replace(figure, name=f"{figure.name}-{OTHER}", algorithm=SteadyStateGA(removal=OTHER))
+
+    def claims_of(data: Solved) -> list[Claim]:
+        return [replace(claim, figure=f'{claim.figure}, "{OTHER}"') for claim in figure.claims_of(data)]
+
+    algorithm = SteadyStateGA(removal=OTHER)
+    return replace(figure, name=f"{figure.name}-{OTHER}", claims_of=claims_of, algorithm=algorithm)
 
 
 REMOVAL = Removal("removal", tuple((figure, with_other_rule(figure)) for figure in (FIGURE_1, FIGURE_3)))
