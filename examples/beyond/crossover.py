@@ -198,7 +198,7 @@ def draw(domain: Domain, parents: np.ndarray, seed: int, stem: Path) -> None:
     seen = kept_experiences(domain, parents, seed)
     pairs = [(0, other) for other in range(1, len(parents))]
     own = domain.evaluate(parents[:1]).behavior[0]
-    figure, axes = plt.subplots(1, len(PICTURED), figsize=(4 * len(PICTURED), 4.6), layout="constrained")
+    figure, axes = plt.subplots(1, len(PICTURED), figsize=(4 * len(PICTURED), 5.2), layout="constrained")
     for ax, operator in zip(axes, PICTURED, strict=True):
         children = offspring(pair(domain, parents, seen, pairs, seed), OPERATORS[operator])
         evaluation = domain.evaluate(children)
