@@ -19,6 +19,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from ribs.archives import GridArchive, ProximityArchive
+from scipy.stats import mannwhitneyu
 
 from evolution.domains.breadcrumb_hard_maze import BreadcrumbHardMaze
 from paper.style import COLOURS, METHODS, save_figure
@@ -126,21 +127,26 @@ def draw(algorithm: str, results: Path) -> None:
 
 
 def table(algorithm: str, results: Path) -> str:
-    """Coverage and QD score at the end, median and quartiles, and how many solved the maze."""
-    rows = [f"| {algorithm} | runs | coverage | QD score | solved |", "|---|---|---|---|---|"]
+    """Coverage and QD score at the end, median and quartiles; p of the score against the control's."""
+    rows = [f"| {algorithm} | runs | coverage | QD score | p | solved |", "|---|---|---|---|---|---|"]
     runs = read_runs(algorithm, results)
+    scores = {method: [run["qd_score"][-1] for run in runs if run["method"] == method] for method in METHODS}
     for method in METHODS:
         mine = [run for run in runs if run["method"] == method]
         if mine:
-            cells = [
-                "{1:{0}} ({2:{0}} to {3:{0}})".format(
-                    spec, *np.quantile([run[column][-1] for run in mine], [0.5, 0.25, 0.75])
-                )
-                for column, spec in (("coverage", ".3f"), ("qd_score", ",.0f"))
-            ]
+            coverage = quartiles([run["coverage"][-1] for run in mine], ".3f")
+            different = method != "control" and bool(scores["control"])
+            p = f"{mannwhitneyu(scores[method], scores['control']).pvalue:.1g}" if different else ""
             solved = sum(run["solved_at"] is not None for run in mine)
-            rows.append(f"| {method} | {len(mine)} | {' | '.join(cells)} | {solved} |")
+            cells = [method, f"{len(mine)}", coverage, quartiles(scores[method], ",.0f"), p, f"{solved}"]
+            rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
+
+
+def quartiles(values: list[float], spec: str) -> str:
+    """The median, and in brackets the quartiles."""
+    low, middle, high = (format(value, spec) for value in np.quantile(values, [0.25, 0.5, 0.75]))
+    return f"{middle} ({low} to {high})"
 
 
 def main() -> None:

@@ -70,5 +70,16 @@ def test_runs_that_are_there_are_not_run_again(tmp_path, monkeypatch, capsys):
     assert seen == [(method, seed) for seed in (1, 2, 3) for method in ("control", "SM-G-SO")]
     lines = (tmp_path / "map-elites.jsonl").read_text().splitlines()
     assert [json.loads(line)["seed"] for line in lines] == [1, 1, 2, 2, 3, 3]
-    assert "| SM-G-SO | 3 | 0.200 (0.150 to 0.250) | 200 (150 to 250) | 0 |" in capsys.readouterr().out
+    assert "| SM-G-SO | 3 | 0.200 (0.150 to 0.250) | 200 (150 to 250) | 1 | 0 |" in capsys.readouterr().out
     assert (tmp_path / "map-elites.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_page_shows_the_results(algorithm):
+    results = divergent_search.RESULTS
+    assert divergent_search.table(algorithm, results) in (results / "README.md").read_text()
+    runs = divergent_search.read_runs(algorithm, results)
+    assert len({(run["method"], run["seed"]) for run in runs}) == len(runs) > 0
+    for run in runs:
+        assert run["evaluations"] == list(range(500, 5001, 500))
+        assert run["coverage"] == sorted(run["coverage"])  # a place that has an elite keeps one

@@ -41,4 +41,4 @@ def run(task: RecurrentParity, safe: bool, seed: int, budget: int) -> None:
 
 
 if __name__ == "__main__":
-    Comparison("pygad", RecurrentParity, "random, ±0.1, a tenth of the weights", run, 12_000).main()
+    Comparison("pygad", RecurrentParity, "random, ±0.1, a tenth of the weights", run, 8_000).main()
