@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -116,6 +117,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     strength.add_argument("--divergence", type=float, help="of a child from its parent, in place of sigma")
     parser.add_argument("--max-evaluations", type=int, help="of each run (default: table S2)")
     parser.add_argument("--solutions", type=int, metavar="N", help="stop when N runs have solved the task")
+    parser.add_argument(
+        "--portable",
+        action="store_true",
+        help="mutate in double precision: the same on any machine, a bit slower",
+    )
     parser.add_argument("--tensorboard", action="store_true", help="event files in the run folder, too")
     add_executor_arguments(parser)
     parser.add_argument("--output", type=Path, help="run folder (default: runs/DOMAIN/OPERATOR/seed-SEED)")
@@ -140,6 +146,9 @@ def experiment_of(options: argparse.Namespace) -> Experiment:
     """What the command line asks for."""
     domain: Domain = DOMAINS[options.domain]()
     domain = domain.variant(options.variant) if options.variant else domain
+    of_operator: dict[str, Any] = {} if options.divergence is None else {"divergence": options.divergence}
+    if options.portable:
+        of_operator["precision"] = "float64"
     return experiment(
         domain,
         options.operator,
@@ -147,7 +156,7 @@ def experiment_of(options: argparse.Namespace) -> Experiment:
         runs=options.runs,
         max_evaluations=options.max_evaluations,
         intensity=options.intensity,
-        options={} if options.divergence is None else {"divergence": options.divergence},
+        options=of_operator,
         algorithm=ALGORITHMS[options.algorithm]() if options.algorithm else settings(domain).algorithm,
     )
 
