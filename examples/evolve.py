@@ -120,7 +120,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--portable",
         action="store_true",
-        help="mutate in double precision: the same on any machine, a bit slower",
+        help="mutate in double precision: the same on any processor, a bit slower",
     )
     parser.add_argument("--tensorboard", action="store_true", help="event files in the run folder, too")
     add_executor_arguments(parser)

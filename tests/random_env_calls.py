@@ -26,7 +26,18 @@ from gymnasium.vector import AutoresetMode
 from every_environment import IDS
 
 REFUSALS = (ValueError, TypeError, ResetNeeded)
-WORDS = ("expected", "unknown", "must", "call reset", "are over", "inside", "outside", "is empty", "no path")
+WORDS = (
+    "expected",
+    "unknown",
+    "must",
+    "call reset",
+    "reset every lane",
+    "are over",
+    "inside",
+    "outside",
+    "is empty",
+    "no path",
+)
 CALLS = 20  # of each environment
 
 ROOM = ["#####", "#Sxx#", "#..x#", "#####"]

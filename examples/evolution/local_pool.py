@@ -25,7 +25,7 @@ class LocalPool(Executor):
     """Spawned processes: nothing of this one is in them but what they are sent.
 
     For each there is a thread here that hands it one call after the other through a pipe of its own. That
-    costs half of what the three shared queues of Python's ``ProcessPoolExecutor`` cost (examples/scaling.md).
+    costs a third to a half less than the queues of Python's ``ProcessPoolExecutor`` (examples/scaling.md).
 
     Args:
         workers: Number of processes.
