@@ -26,18 +26,10 @@ from gymnasium.vector import AutoresetMode
 from every_environment import IDS
 
 REFUSALS = (ValueError, TypeError, ResetNeeded)
-WORDS = (
-    "expected",
-    "unknown",
-    "must",
-    "call reset",
-    "reset every lane",
-    "are over",
-    "inside",
-    "outside",
-    "is empty",
-    "no path",
-)
+WORDS = (  # one of which is in every message of ours
+    "expected", "unknown", "must", "call reset", "reset every lane", "are over", "inside", "outside", "closer",
+    "is empty", "no path",
+)  # fmt: skip
 CALLS = 20  # of each environment
 
 ROOM = ["#####", "#Sxx#", "#..x#", "#####"]
