@@ -27,8 +27,8 @@ from every_environment import IDS
 
 REFUSALS = (ValueError, TypeError, ResetNeeded)
 WORDS = (  # one of which is in every message of ours
-    "expected", "unknown", "must", "call reset", "reset every lane", "are over", "inside", "outside", "closer",
-    "is empty", "no path",
+    "expected", "unknown", "must", "call reset", "reset every lane", "are over", "inside", "outside",
+    "closer", "is empty", "no path",
 )  # fmt: skip
 CALLS = 20  # of each environment
 
