@@ -16,6 +16,7 @@ import pickle
 import warnings
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import gymnasium as gym
@@ -88,7 +89,8 @@ class Life:
             "wall_color": [(255, 0, 9)], "walls": [None], "goal": [(31, 20)],
         }  # fmt: skip
         kind = type(gym.make(self.name, disable_env_checker=True).unwrapped)
-        own = [name for name in good if name in kind.__dataclass_fields__]
+        known = {field.name for field in fields(kind)}
+        own = [name for name in good if name in known]
         if self.name.endswith(("HardMaze-v0",)):
             good["maze"] = ["hard", "medium"]
         elif "maze" in own:

@@ -319,7 +319,7 @@ def test_too_little_memory_names_what_to_lower_and_is_not_remembered() -> None:
             torch.empty(2**50, dtype=torch.uint8, device=params.device)
         return network(params, inputs)
 
-    function.num_params = network.num_params
+    function.num_params = network.num_params  # type: ignore[attr-defined]
     op = SMGSum(function, sigma=0.1)
     with pytest.raises(torch.OutOfMemoryError, match="pass a smaller chunk_size"):
         op(parents.to(GPU), experiences=experiences, generator=3)
@@ -335,6 +335,6 @@ def test_a_network_that_insists_on_another_device_is_refused() -> None:
     def here(params, inputs):
         return inputs.cpu() @ params[:, :6].view(-1, 3, 2)
 
-    here.num_params = network.num_params
+    here.num_params = network.num_params  # type: ignore[attr-defined]
     with pytest.raises(ValueError, match="expected a network that can take genomes"):
         SMGSum(here, sigma=0.1)(parents.to(GPU), experiences=experiences, generator=3)
