@@ -2,6 +2,7 @@
 
 import gc
 import os
+import threading
 import time
 from concurrent.futures import BrokenExecutor, CancelledError, wait
 
@@ -21,6 +22,10 @@ def fail_unreadably():
 class Unreadable(Exception):
     def __init__(self, first, second):
         super().__init__(first)  # so that it cannot be made again from its arguments
+
+
+def fail_with_a_lock():
+    raise OSError("disk full", threading.Lock())
 
 
 def alive(pid):
@@ -64,6 +69,14 @@ def test_exceptions_and_what_cannot_be_pickled_come_back_as_exceptions():
             pool.submit(fail_unreadably).result(60)
         with pytest.raises(Exception, match="pickle"):
             pool.submit(unpicklable())
+        assert pool.submit(abs, -3).result(60) == 3
+
+
+def test_an_exception_says_where_it_arose_also_if_it_cannot_be_pickled():
+    with LocalPool(1) as pool:
+        with pytest.raises(RuntimeError, match=r"OSError.*disk full") as raised:
+            pool.submit(fail_with_a_lock).result(60)
+        assert "in fail_with_a_lock" in raised.value.__notes__[0]
         assert pool.submit(abs, -3).result(60) == 3
 
 

@@ -7,6 +7,7 @@ import os
 import pickle
 import signal
 import threading
+import traceback
 import weakref
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future
@@ -134,8 +135,20 @@ def _work(connection: Connection, initializer: Callable[..., None] | None, inita
             try:
                 answer = pickle.dumps((function(*args, **kwargs), None))
             except Exception as error:
-                answer = pickle.dumps((None, error))
+                answer = _failure(error)
             connection.send_bytes(answer)
+
+
+def _failure(error: Exception) -> bytes:
+    """An exception as an answer, with a note of where it arose: a traceback does not travel."""
+    where = "".join(traceback.format_exception(error))
+    try:
+        error.add_note(where)
+        return pickle.dumps((None, error))
+    except Exception:
+        stand_in = RuntimeError(repr(error))
+        stand_in.add_note(where)
+        return pickle.dumps((None, stand_in))
 
 
 def _end_with_parent() -> None:
