@@ -1,14 +1,13 @@
 """What it costs to breed in other processes: overhead of a task, and evaluations per second.
 
-    python benchmarks/scaling.py [--engines pool python ray] [--workers 1 2] [--sizes 1300 26000 1000000]
+    python benchmarks/scaling.py [--engines pool ray] [--workers 1 2] [--sizes 1300 26000 1000000]
     python benchmarks/scaling.py --simulate
 
 The evaluation is a loop of a given length, so that all that is measured is the way there and back: a
 parent's genome and 100 experiences go, the child's come. Every repetition does the same work in this process
 first. Overheads are CPU time, which a busy machine disturbs less than the rates: of this process for each
-task, and of the workers for each task more than it took here. ``pool`` is ours, ``python`` is Python's own
-ProcessPoolExecutor. ``--simulate`` puts an overhead into the cost model of examples/scaling.md and plays the
-queue.
+task, and of the workers for each task more than it took here. ``--simulate`` puts an overhead into the cost
+model of examples/scaling.md and plays the queue.
 """
 
 from __future__ import annotations
@@ -21,10 +20,9 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -99,8 +97,6 @@ def engine(name: str, workers: int) -> Callable[[], Executor]:
         from evolution.ray_executor import RayExecutor
 
         return partial(RayExecutor, None, workers)
-    if name == "python":
-        return partial(ProcessPoolExecutor, workers, get_context("spawn"))
     return partial(LocalPool, workers, ignore_signals)
 
 
@@ -247,7 +243,7 @@ def report_simulation(overhead: float) -> None:
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--engines", nargs="+", choices=("pool", "python", "ray"), default=["pool"])
+    parser.add_argument("--engines", nargs="+", choices=("pool", "ray"), default=["pool"])
     parser.add_argument("--workers", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--sizes", nargs="+", type=int, default=[1_300, 26_000, 1_000_000], help="weights")
     parser.add_argument("--milliseconds", nargs="+", type=float, default=[0.0, 5.0], help="of an evaluation")

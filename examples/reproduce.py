@@ -16,7 +16,6 @@ import os
 import signal
 import sys
 from functools import partial
-from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import torch
@@ -77,7 +76,7 @@ def run_side_by_side(jobs: list[Job], workers: int) -> None:
     lock = multiprocessing.get_context("spawn").RLock()
     tqdm.set_lock(lock)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with Crew(partial(LocalPool, workers, tqdm.set_lock, (lock,), SpawnProcess.terminate)) as crew:
+    with Crew(partial(LocalPool, workers, tqdm.set_lock, (lock,), signal.SIGTERM)) as crew:
         tasks = [crew.submit(f"job {number + 1}", run_one, job) for number, job in enumerate(jobs)]
         for task in tasks:
             crew.result(task)

@@ -267,7 +267,7 @@ def wait_for_lines(process, path, number):
 def test_a_worker_that_ends_while_the_pool_is_ended_is_no_trouble(monkeypatch):
     crew = pool()
     crew.submit(os.getpid).result(timeout=60)
-    workers = crew.processes
+    workers = crew.context.processes
     for worker in workers:
         worker.kill()
         worker.join()

@@ -63,7 +63,8 @@ def way_back(values: Any, what: str) -> Callable[[Tensor], Any]:
     def back(tensor: Tensor) -> Any:
         array = from_dlpack(tensor.contiguous())
         # To where the genomes were, which torch need not know of.
-        return array if array.device == values.device else array.to_device(values.device)
+        device = getattr(values, "device", None)
+        return array if device is None or array.device == device else array.to_device(device)
 
     return back
 
