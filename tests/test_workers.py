@@ -141,17 +141,22 @@ def test_child_i_is_bred_after_child_i_minus_lag_has_taken_its_place():
     assert sent == [(index, max(10, index - 2)) for index in range(10, 40)]
 
 
+def history_after(one, cut):
+    """Of a search that goes on from the state that another had after a step."""
+    lockstep = one.lockstep()
+    for number, _ in enumerate(lockstep.run()):
+        if number == cut:
+            break
+    again = one.lockstep()
+    again.load({name: np.array(array) for name, array in lockstep.state().items()})
+    return [digest(again) for _ in again.run()]
+
+
 def test_a_search_goes_on_from_any_step_with_its_children_in_the_making():
     one = small(runs=5, group=2, lag=3)
     expected = history(one)
     for cut in (0, 1, 2, 3, 5, 12, 30, len(expected) - 2):
-        lockstep = one.lockstep()
-        for number, _ in enumerate(lockstep.run()):
-            if number == cut:
-                break
-        again = one.lockstep()
-        again.load({name: np.array(array) for name, array in lockstep.state().items()})
-        assert [digest(again) for _ in again.run()] == expected[cut + 1 :], cut
+        assert history_after(one, cut) == expected[cut + 1 :], cut
 
 
 def test_safe_mutation_goes_on_with_what_it_had_measured_of_parents_in_the_making():
@@ -159,13 +164,7 @@ def test_safe_mutation_goes_on_with_what_it_had_measured_of_parents_in_the_makin
     one = Experiment(**{**vars(one), "group": 2, "lag": 4})
     expected = history(one)
     for cut in (4, 9, 22):
-        lockstep = one.lockstep()
-        for number, _ in enumerate(lockstep.run()):
-            if number == cut:
-                break
-        again = one.lockstep()
-        again.load({name: np.array(array) for name, array in lockstep.state().items()})
-        assert [digest(again) for _ in again.run()] == expected[cut + 1 :], cut
+        assert history_after(one, cut) == expected[cut + 1 :], cut
 
 
 def test_groups_and_lags_that_make_no_sense_are_refused():

@@ -76,7 +76,13 @@ class BatchedNetwork:
 
 
 def planned(network: Network | nn.Module) -> FlatNetwork | BatchedNetwork:
-    """The network itself if it has a plan, or else one with it."""
+    """The network itself if it has a plan, or else one with it.
+
+    Raises:
+        TypeError: If it is no function.
+    """
     if isinstance(network, (FlatNetwork, BatchedNetwork)):
         return network
+    if not callable(network):
+        raise TypeError(f"expected network to be callable, got {type(network).__name__}")
     return FlatNetwork(network) if isinstance(network, nn.Module) else BatchedNetwork(network)

@@ -54,8 +54,6 @@ class DistillationCrossover:
     )
 
     def __post_init__(self) -> None:
-        if not callable(self.network):
-            raise TypeError(f"expected network to be callable, got {type(self.network).__name__}")
         object.__setattr__(self, "network", planned(self.network))
         if self.steps is None:
             raise ValueError("expected steps to be an integer of at least 1, got None")

@@ -68,8 +68,6 @@ class FisherCrossover:
     )
 
     def __post_init__(self) -> None:
-        if not callable(self.network):
-            raise TypeError(f"expected network to be callable, got {type(self.network).__name__}")
         object.__setattr__(self, "network", planned(self.network))
         if self.divergence is not None:
             require_positive("divergence", self.divergence)

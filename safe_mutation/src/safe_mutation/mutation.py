@@ -130,10 +130,8 @@ class Mutation:
     """Whether ``op.sensitivity(parents, ...)`` exists, whose result may be kept with the parents."""
 
     def __post_init__(self) -> None:
-        if callable(self.network):
+        if self.needs_experiences or self.network is not None:
             object.__setattr__(self, "network", planned(self.network))
-        elif self.needs_experiences or self.network is not None:
-            raise TypeError(f"expected network to be callable, got {type(self.network).__name__}")
         require_count("max_experiences", self.max_experiences)
         object.__setattr__(self, "generator", read_owned(self.generator))
         if self.divergence is not None:
