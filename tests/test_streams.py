@@ -1,5 +1,6 @@
 """Experiences, noise and search draw from streams of their own: none moves another."""
 
+import pickle
 import random
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from torch import nn
 
 from safe_mutation import FlatNetwork, GaussianMutation, Mutation, SMGSum, make
-from safe_mutation.noise import choose, read_generator, standard_normal
+from safe_mutation.noise import choose, philox, read_generator, standard_normal
 from safe_mutation.operators import OPERATORS
 
 
@@ -98,6 +99,16 @@ RECORDED = [
     [-1.5960606336593628, 1.0845115184783936, -1.0274744033813477],
     [0.31429144740104675, 0.23342135548591614, -0.9629640579223633],
 ]
+
+
+@pytest.mark.parametrize("key", [[0, 0], [1, 2**64 - 1], np.array([5, 6], np.uint64)])
+def test_a_philox_made_quickly_is_numpys(key) -> None:
+    counter = [0, 1, 2**63, 3]
+    expected = np.random.Philox(key=np.array(key, np.uint64), counter=np.array(counter, np.uint64))
+    made = philox(key, counter)
+    np.testing.assert_equal(made.bit_generator.state, expected.state)
+    again = pickle.loads(pickle.dumps(made))
+    np.testing.assert_array_equal(again.integers(2**63, size=5), made.integers(2**63, size=5))
 
 
 def test_a_choice_is_without_replacement_and_uniform() -> None:

@@ -10,6 +10,8 @@ from enum import IntEnum
 
 import numpy as np
 
+from safe_mutation.noise import philox
+
 
 class Purpose(IntEnum):
     """What a stream of random numbers is used for."""
@@ -24,4 +26,4 @@ class Purpose(IntEnum):
 
 def stream(seed: int, run: int, index: int, purpose: Purpose) -> np.random.Generator:
     """The generator of evaluation ``index`` of a run, for one purpose."""
-    return np.random.Generator(np.random.Philox(key=[seed, run], counter=[0, 0, index, purpose]))
+    return philox([seed, run], [0, 0, index, purpose])

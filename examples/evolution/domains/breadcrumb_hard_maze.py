@@ -17,9 +17,12 @@ from torch import Tensor
 import gym_safemaze  # noqa: F401  (registers the environments)
 from evolution.domain import Domain, Evaluation, joined
 from evolution.domains.hard_maze_picture import picture_solution, robustness
+from evolution.domains.hard_maze_rollout import drive
 from evolution.domains.in_turn import in_turn
 from evolution.domains.replay import bars, beside
 from evolution.individual import Individual
+from evolution.networks.dense_policy import DensePolicy
+from evolution.networks.device_policy import Policy
 from evolution.networks.feed_forward import FeedForward, hard_maze_network
 
 ENVIRONMENT = "safemaze/BreadcrumbHardMaze-v0"
@@ -56,15 +59,26 @@ class BreadcrumbHardMaze(Domain):
         Networks on a device decide for one half of the robots while the other half moves here.
         """
         halves: Sequence[Any] = genomes.chunk(2) if isinstance(genomes, Tensor) else [genomes]
-        return joined(in_turn(self._drive(half, number) for number, half in enumerate(halves)))
+        policies = [self.network.policy(half) for half in halves]
+        if isinstance(policies[0], DensePolicy):
+            return self._drive_at_once(policies[0], len(genomes))
+        episodes = zip(policies, map(len, halves), strict=True)
+        return joined(in_turn(self._drive(*one, place) for place, one in enumerate(episodes)))
 
-    def _drive(self, genomes: np.ndarray | Tensor, place: int) -> Generator[None, None, Evaluation]:
+    def _drive_at_once(self, policy: DensePolicy, number: int) -> Evaluation:
+        """Drive robots from start to end in one compiled call."""
+        lanes: Any = self._lanes(number, 0).unwrapped
+        observations, _ = lanes.reset()
+        frames, positions, broken = drive(lanes.lanes, policy, observations)
+        fitness = np.where(broken, self.broken_fitness, lanes.lanes.state["fitness"])
+        return Evaluation(fitness, lanes.lanes.state["solved"] & ~broken, frames[:, : self.frames], positions)
+
+    def _drive(self, decide: Policy, number: int, place: int) -> Generator[None, None, Evaluation]:
         """Drive robots that no other ``place`` has; pauses while the networks decide."""
-        lanes = self._lanes(len(genomes), place)
-        decide = self.network.policy(genomes)
+        lanes = self._lanes(number, place)
         observations, info = lanes.reset()
         frames, positions = [observations[:, None]], [info["behavior"]]
-        over, broken = False, np.zeros(len(genomes), dtype=bool)
+        over, broken = False, np.zeros(number, dtype=bool)
         while not over:
             decided = decide(observations)
             yield

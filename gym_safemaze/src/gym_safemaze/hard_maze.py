@@ -96,9 +96,10 @@ class HardMazeLanes:
         self.state = np.zeros(self.num_lanes, dtype=robot.LANE)
         self._fitness = -path_distance(self.maze)
         self._check_start(np.asarray(self.maze.start))
-        self._walls = robot.wall_table(np.asarray(self.maze.walls))
-        self._goal_x, self._goal_y = self.maze.goal
-        self._final = settings.reward == "final"
+        walls = robot.wall_table(np.asarray(self.maze.walls))
+        self.course = robot.Course(
+            self.max_steps, settings.reward == "final", walls, *self.maze.goal, self._fitness
+        )
         self._trails: list[list[NDArray]] | None = (
             [[] for _ in range(self.num_lanes)] if keep_trails else None
         )
@@ -192,12 +193,7 @@ class HardMazeLanes:
             active,
             actions,
             frame_skip,
-            self.max_steps,
-            self._final,
-            self._walls,
-            self._goal_x,
-            self._goal_y,
-            self._fitness,
+            *self.course,
             frames,
             rewards,
             over,

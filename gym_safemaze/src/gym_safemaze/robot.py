@@ -10,6 +10,7 @@ mathematically equal form breaks that.
 # mypy: disable-error-code="no-untyped-def"
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,17 @@ LANE = np.dtype(
     ],
     align=True,
 )
+
+
+class Course(NamedTuple):
+    """What all lanes of an environment have in common, in the order in which `run` takes it."""
+
+    max_steps: int
+    final: bool
+    walls: NDArray[np.float32]
+    goal_x: float
+    goal_y: float
+    fitness: NDArray[np.float64]
 
 
 def wall_table(walls: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -17,12 +17,34 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
+from numpy.random.bit_generator import ISeedSequence
 from torch import Tensor
 
 Source: TypeAlias = "np.random.Generator | torch.Generator"
 Generator: TypeAlias = (
     "int | np.random.Generator | np.random.RandomState | random.Random | torch.Generator | None"
 )
+
+
+def philox(key: Sequence[int], counter: Sequence[int]) -> np.random.Generator:
+    """The ``Generator(Philox(key=key, counter=counter))`` of numpy, made several times as fast.
+
+    Args:
+        key: Two integers of 64 bits.
+        counter: Four of them, the lowest first.
+    """
+    seed: Any = _Given(key)  # numpy takes any ISeedSequence; its stubs name SeedSequence alone
+    return np.random.Generator(np.random.Philox(seed, counter=np.array(counter, np.uint64)))
+
+
+class _Given(ISeedSequence):
+    """Seeds a Philox with its very key; told it as such, numpy asks the operating system for a seed first."""
+
+    def __init__(self, key: Sequence[int]) -> None:
+        self._key = np.asarray(key, np.uint64)
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint64) -> np.ndarray:
+        return self._key
 
 
 class Key(NamedTuple):
@@ -36,8 +58,7 @@ class Key(NamedTuple):
         if self.device is not None:
             return torch.Generator(self.device).manual_seed(self.words[number])
         # Streams of one key are 2**192 draws apart.
-        counter = np.array([0, 0, 0, number], dtype=np.uint64)
-        return np.random.Generator(np.random.Philox(key=np.asarray(self.words, np.uint64), counter=counter))
+        return philox(self.words, [0, 0, 0, number])
 
 
 class Streams:
