@@ -91,6 +91,14 @@ def run_one(job: Job) -> None:
         os._exit(1)
 
 
+def share(text: str) -> tuple[int, int]:
+    """Read "2/3" as (2, 3)."""
+    one, number = map(int, text.split("/"))
+    if not 1 <= one <= number:
+        raise ValueError
+    return one, number
+
+
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -101,6 +109,13 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--max-evaluations", type=int, help="budget of a run (default: table S2)")
     add_executor_arguments(parser)
     parser.add_argument("--processes", type=int, dest="workers", help=argparse.SUPPRESS)  # its earlier name
+    parser.add_argument(
+        "--share",
+        type=share,
+        default=(1, 1),
+        metavar="K/N",
+        help="only every N-th search, from the K-th: for N machines, whose results go into one folder",
+    )
     folder = Path(__file__).parent / "results"
     parser.add_argument("--results", type=Path, default=folder, help="default: examples/results")
     parser.add_argument(
@@ -130,7 +145,8 @@ def reproduce(options: argparse.Namespace) -> None:
             options.max_evaluations,
         )
         figure = FIGURES[options.figure]
-        run_all(figure.jobs(request), options)
+        first, step = options.share
+        run_all(figure.jobs(request)[first - 1 :: step], options)
         figure.draw(options.results)
     write_pages(options.results, FIGURES.values())
 

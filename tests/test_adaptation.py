@@ -8,7 +8,7 @@ import torch
 
 import reproduce
 from beyond.adaptation import ADAPTATION, START
-from beyond.directions import DIRECTIONS
+from beyond.race import DIRECTIONS
 from evolution.algorithms.group_elites_ga import GroupElitesGA
 from evolution.algorithms.steady_state_ga import SteadyStateGA
 from evolution.algorithms.success_rule_ga import SuccessRuleGA
@@ -185,7 +185,7 @@ def test_settings_out_of_range(kind, arguments, message):
 
 
 def test_the_rules_differ_from_the_papers_search_in_nothing_else(tmp_path):
-    request = reproduce.Request(1, (), tmp_path / "results", tmp_path / "work")
+    request = reproduce.Request(1, (), tmp_path / "results", tmp_path / "work", 20, 100_000)
     jobs = ADAPTATION.jobs(request)
     assert len({job.result for job in jobs}) == 4
     fixed = {job.result: job.experiment for job in DIRECTIONS.jobs(request)}

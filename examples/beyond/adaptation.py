@@ -16,7 +16,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from beyond.comparison import finished, published, table
-from beyond.directions import DIRECTIONS, DIVERGENCES, DOMAIN_NAMES, Setting
+from beyond.directions import DIVERGENCES, Setting
+from beyond.race import DOMAIN_NAMES, GUESS, SEMIFINALS
 from beyond.study import Study, draw_success
 from evolution.algorithm import Algorithm
 from evolution.algorithms.group_elites_ga import GroupElitesGA
@@ -52,7 +53,7 @@ def adaptive(rule: type[SteadyStateGA], domain: str) -> Algorithm:
 
 @dataclass(frozen=True)
 class Adaptation(Study):
-    """Both rules in both domains; the fixed divergences are those of ``beyond-directions``."""
+    """Both rules in both domains; fixed divergences are shown as far as they are in the semifinals."""
 
     def jobs(self, request: Request) -> list[Job]:
         """A search for each rule in each domain."""
@@ -60,7 +61,7 @@ class Adaptation(Study):
         for (name, rule), domain in product(RULES.items(), DOMAIN_NAMES):
             plain = START.experiment(DOMAINS[domain](), request)
             search = Search(
-                dataclasses.replace(plain, algorithm=adaptive(rule, domain)),
+                dataclasses.replace(plain, algorithm=adaptive(rule, domain), guess=GUESS),
                 result=self._file(request.results, domain, name),
                 work=request.work / self.name / domain / rule.name,
                 command=request.command(self.name),
@@ -71,7 +72,7 @@ class Adaptation(Study):
 
     def runs(self, results: Path, domain: str) -> dict[str, np.ndarray]:
         """The runs that have finished, of the rules and of the fixed divergences."""
-        fixed = {name: DIRECTIONS.file(results, domain, one) for name, one in FIXED.items()}
+        fixed = {name: SEMIFINALS.file(results, domain, one) for name, one in FIXED.items()}
         return finished({name: self._file(results, domain, name) for name in RULES} | fixed)
 
     def draw(self, results: Path) -> None:

@@ -1,7 +1,6 @@
-"""The two best directions in every domain: chosen in Recurrent Parity and the hard maze, shown in all.
+"""The two winners of the race in every domain: chosen in Recurrent Parity and the hard maze, shown in all.
 
-``Directions.finalists`` has the rule that chooses them. They run with another seed than the one that
-chose them, since the best of many are also the luckiest.
+``race.py`` has the rule that chooses them. They run with another seed than those that chose them.
 """
 
 from __future__ import annotations
@@ -14,7 +13,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from beyond.comparison import finished, published, table
-from beyond.directions import DIRECTIONS, SETTINGS, Setting
+from beyond.directions import SETTINGS, Setting
+from beyond.race import SEMIFINALS
 from beyond.study import COLOURS, Study
 from beyond.targets import verdicts
 from evolution.domains import DOMAINS
@@ -45,9 +45,9 @@ class Finalists(Study):
         """A search for each in each domain.
 
         Raises:
-            ValueError: If ``beyond-directions`` is not complete.
+            ValueError: If ``beyond-semifinals`` is not complete.
         """
-        fresh = replace(request, seed=request.seed + 1)
+        fresh = replace(request, seed=request.seed + 2)
         searches: list[Job] = []
         for place, experiment, setting in self._searches(fresh):
             search = Search(
@@ -91,7 +91,7 @@ class Finalists(Study):
         return blocks if len(blocks) > 1 else {}
 
     def _searches(self, request: Request) -> Iterator[tuple[str, Experiment, Setting]]:
-        for setting in DIRECTIONS.finalists(request.results):
+        for setting in SEMIFINALS.best(request.results, 2):
             for domain, runs in RUNS.items():
                 yield domain, setting.experiment(DOMAINS[domain](), request, runs), setting
             for task in TOY_TASKS:

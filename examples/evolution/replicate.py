@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,11 @@ class Replicate:
     solved_at: int | None = None
     champion: Individual | None = None
 
+    def __post_init__(self) -> None:
+        # Once: to look for the methods of a protocol takes longer than a tournament.
+        self._asks_ahead = isinstance(self.algorithm, AsksAhead)
+        self._scales = isinstance(self.algorithm, ScalesDivergence)
+
     @property
     def run(self) -> int:
         """Its number."""
@@ -52,16 +58,17 @@ class Replicate:
         Returns:
             Nothing, if it has to wait for those.
         """
+        algorithm: Any = self.algorithm
         if ahead == 0:
-            parents = self.algorithm.ask()
-        elif isinstance(self.algorithm, AsksAhead) and self.algorithm.population:
-            parents = [self.algorithm.ask_ahead(ahead)]
+            parents = algorithm.ask()
+        elif self._asks_ahead and algorithm.population:
+            parents = [algorithm.ask_ahead(ahead)]
         else:
             return []
-        seed, run, first = self.algorithm.seed, self.algorithm.run, self.evaluations + ahead
+        seed, run, first = algorithm.seed, algorithm.run, self.evaluations + ahead
         scales = [1.0] * len(parents)
-        if isinstance(self.algorithm, ScalesDivergence) and self.algorithm.population:
-            scales = [self.algorithm.ask_scale(ahead + n) for n in range(len(parents))]
+        if self._scales and algorithm.population:
+            scales = [algorithm.ask_scale(ahead + n) for n in range(len(parents))]
         return [
             Birth(parent, seed, run, first + n, scale)
             for n, (parent, scale) in enumerate(zip(parents, scales, strict=True))
