@@ -94,5 +94,5 @@ class SteadyStateGA:
 
     def _tournament(self, chance: np.random.Generator) -> list[int]:
         """Random members of the population, worst first."""
-        entrants = chance.choice(self.population_size, self.tournament_size, replace=False)
+        entrants = chance.choice(self.population_size, self.tournament_size, replace=False).tolist()
         return sorted(entrants, key=lambda entrant: self.population[entrant].fitness)
