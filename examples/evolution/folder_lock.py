@@ -21,6 +21,7 @@ def locked(folder: Path) -> Iterator[None]:
 
     Raises:
         ValueError: At once, if another process holds it; the message has its number.
+        OSError: If it cannot be written, or has no locks, as some network drives; the message names it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / LOCK
@@ -31,6 +32,10 @@ def locked(folder: Path) -> Iterator[None]:
         holder = os.read(handle, 100).decode(errors="replace") or "another"
         os.close(handle)
         raise ValueError(f"{folder} is in use by process {holder}") from None
+    except OSError as error:
+        os.close(handle)
+        without = f"cannot be locked ({error.strerror}): use a folder on another file system"
+        raise OSError(error.errno, without, str(folder)) from error
     try:
         os.ftruncate(handle, 0)
         os.pwrite(handle, str(os.getpid()).encode(), 0)
