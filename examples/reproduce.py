@@ -22,6 +22,7 @@ import torch
 from tqdm import tqdm
 
 from beyond.studies import STUDIES
+from evolution.atomic_file import require_writable
 from evolution.crew import Crew, TaskFailed
 from evolution.executors import (
     add_executor_arguments,
@@ -75,11 +76,14 @@ def run_side_by_side(jobs: list[Job], workers: int) -> None:
     """Run whole jobs in processes of their own; one that is lost goes on from its checkpoint in another."""
     lock = multiprocessing.get_context("spawn").RLock()
     tqdm.set_lock(lock)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with Crew(partial(LocalPool, workers, tqdm.set_lock, (lock,), signal.SIGTERM)) as crew:
-        tasks = [crew.submit(f"job {number + 1}", run_one, job) for number, job in enumerate(jobs)]
-        for task in tasks:
-            crew.result(task)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with Crew(partial(LocalPool, workers, tqdm.set_lock, (lock,), signal.SIGTERM)) as crew:
+            tasks = [crew.submit(f"job {number + 1}", run_one, job) for number, job in enumerate(jobs)]
+            for task in tasks:
+                crew.result(task)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def run_one(job: Job) -> None:
@@ -136,6 +140,7 @@ def reproduce(options: argparse.Namespace) -> None:
         for figure in FIGURES.values():
             figure.draw(options.results)
     else:
+        require_writable(options.results)
         request = Request(
             options.seed,
             tuple(options.methods),

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -229,12 +231,37 @@ def test_killing_a_reproduction_again_and_again_changes_nothing(tmp_path):
     assert not list((tmp_path / "cut" / "work").rglob("*.npz"))
 
 
-def test_several_processes_give_the_same_files(tmp_path):
-    assert reproduce.main(reproduction(tmp_path / "one")) == 0
-    process = start("reproduce", *reproduction(tmp_path / "two", "--processes", "2"))
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors
+def a_worker_searches():
+    """Whether one of this process's own processes defers signals to the end of a step."""
+    numbers = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+    spawned = [
+        Path("/proc", one) for one in numbers if b"spawn_main" in Path("/proc", one, "cmdline").read_bytes()
+    ]
+    caught = [re.search(r"SigCgt:\t(\w+)", (one / "status").read_text()) for one in spawned]
+    return any(found and int(found[1], 16) >> (signal.SIGTERM - 1) & 1 for found in caught)
+
+
+def test_several_processes_that_are_ended_go_on_to_the_same_files(tmp_path, capsys):
+    shorter = ("--max-evaluations", "1000")
+    assert reproduce.main(reproduction(tmp_path / "one", *shorter)) == 0
+    several = reproduction(tmp_path / "two", *shorter)
+
+    def end():
+        while not a_worker_searches():  # the other may be starting, and ends at once: the pool is broken
+            time.sleep(0.01)
+        time.sleep(0.2)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    ending = threading.Thread(target=end, daemon=True)
+    ending.start()
+    assert reproduce.main([*several, "--workers", "2"]) == 130
+    ending.join()
+    assert "the same command goes on" in capsys.readouterr().err
+    assert list((tmp_path / "two" / "work").rglob("checkpoint.npz"))
+    assert files(tmp_path / "one" / "results").keys() != files(tmp_path / "two" / "results").keys()
+    assert reproduce.main(several) == 0
     assert files(tmp_path / "one" / "results") == files(tmp_path / "two" / "results")
+    assert not list((tmp_path / "two" / "work").rglob("*.npz"))
 
 
 def test_results_of_other_settings_are_not_mixed(tmp_path, capsys):

@@ -8,12 +8,14 @@ that reading a file never runs code and never takes more memory than the file is
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import json
 import math
 import os
 import secrets
+import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -149,6 +151,19 @@ def read_npz(path: Path) -> tuple[dict[str, np.ndarray], bool]:
             return arrays, signed
 
 
+def require_writable(folder: Path) -> None:
+    """Make sure, before hours of work, that files can be put into a folder, made if there is none.
+
+    Raises:
+        OSError: If they cannot; the message names the folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(folder)) from error
+
+
 def remove_drafts(path: Path) -> None:
     """Remove what processes that were killed have left while they wrote a file; nobody else may write it."""
     for draft in path.parent.glob(f"{glob.escape(path.name)}.*{DRAFT}"):
@@ -227,5 +242,8 @@ def _sync_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network drives have it for files only
+            raise
     finally:
         os.close(handle)

@@ -15,14 +15,15 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 def deferred_interrupts() -> Iterator[Callable[[], bool]]:
     """Note the first signal instead of raising it; gives a function that says whether there was one.
 
-    A second one ends the process at once, as kill does: files and checkpoints stay whole. For the main
-    thread of a process only, as Python has it for all signals.
+    A second one of its kind ends the process at once, as kill does: files and checkpoints stay whole. (A
+    worker may get one of each, Ctrl-C from the terminal and SIGTERM from the process that started it.) For
+    the main thread of a process only, as Python has it for all signals.
     """
     received: list[int] = []
 
     def note(number: int, frame: Any) -> None:
         received.append(number)
-        if len(received) > 1:
+        if received.count(number) > 1:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 
