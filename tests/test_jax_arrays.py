@@ -51,3 +51,15 @@ def test_children_stay_on_the_device_of_their_parents():
 def test_traced_arrays_are_refused_with_the_way_out(transform):
     with pytest.raises(TypeError, match=r"traces .*: call operators outside .* or through jax\.pure_call"):
         transform(lambda genomes: OP(genomes, generator=1))(jnp.asarray(PARENTS))
+
+
+@pytest.mark.parametrize("make_key", [jax.random.key, jax.random.PRNGKey])
+def test_keys_are_refused_with_the_seed_to_give(make_key):
+    key = make_key(3)
+    for given in (lambda: OP(PARENTS, generator=key), lambda: SMGSO(NETWORK, divergence=0.03, generator=key)):
+        with pytest.raises(
+            TypeError, match=r"got a JAX PRNG key: pass an int seed, such as int\(jax\.random"
+        ):
+            given()
+    seed = int(jax.random.bits(key))
+    np.testing.assert_array_equal(OP(PARENTS, generator=seed), OP(PARENTS, generator=seed))

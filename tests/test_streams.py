@@ -176,6 +176,11 @@ def test_mutating_modules_moves_the_operators_own_generator() -> None:
         (-1, ValueError, "a seed that is not negative, got -1"),
         ("7", TypeError, "expected generator to be an int, .*, got str"),
         ([1, 2], TypeError, "expected generator to be an int, .*, got list"),
+        (
+            type("PRNGKeyArray", (), {"__module__": "jax._src.random.prng"})(),  # JAX is not in CI
+            TypeError,
+            "got a JAX PRNG key: pass an int seed",
+        ),
     ],
 )
 def test_bad_generators_are_refused_at_once(generator, error: type, message: str) -> None:

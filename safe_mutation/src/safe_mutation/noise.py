@@ -154,9 +154,12 @@ def _draw_key(generator: Generator) -> Key:
         return Key(np.frombuffer(generator.bytes(16), "<u8"))
     if isinstance(generator, random.Random):
         return Key([generator.getrandbits(64), generator.getrandbits(64)])
+    got = type(generator).__name__
+    if type(generator).__module__.startswith("jax"):
+        got = "a JAX PRNG key: pass an int seed, such as int(jax.random.bits(key)), or a numpy Generator"
     raise TypeError(
         "expected generator to be an int, a numpy Generator or RandomState, a random.Random, "
-        f"a torch.Generator or None, got {type(generator).__name__}"
+        f"a torch.Generator or None, got {got}"
     )
 
 
