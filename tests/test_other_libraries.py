@@ -18,7 +18,7 @@ from parity_task import RecurrentParity
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "safe_mutation" / "README.md").read_text()
 FOLDER = ROOT / "examples" / "other_libraries"
-HEAVY = {"evosax_parity": "evosax", "qdax_maze": "qdax"}  # need JAX, and run by hand
+HEAVY = {"agilerl_maze": "agilerl", "evosax_parity": "evosax", "qdax_maze": "qdax"}  # run by hand
 FILES = sorted(path.stem for path in [*FOLDER.glob("*_parity.py"), *FOLDER.glob("*_maze.py")])
 
 # What the libraries warn of is theirs to mend.
