@@ -1,13 +1,16 @@
 """Children of trained stable-baselines3 policies: the README says what was measured, and the file runs."""
 
+import itertools
 import json
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 
 import stable_baselines3_mutants as mutants
+from gym_safemaze.ascii_maze import load_maze
 
 RESULTS = Path(__file__).parents[1] / "examples" / "results" / "stable-baselines3"
 
@@ -27,7 +30,7 @@ def test_the_readme_has_the_results(path):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize("kind", ["ppo", "recurrent"])
+@pytest.mark.parametrize("kind", ["ppo", "recurrent", "cnn"])
 def test_it_runs(kind, monkeypatch, tmp_path):
     """With a policy that has hardly learned; the control's steps are as long as the safe ones."""
     make = mutants.train
@@ -38,9 +41,11 @@ def test_it_runs(kind, monkeypatch, tmp_path):
         return make(kind, seed)
 
     monkeypatch.setattr(mutants, "train", train)
-    monkeypatch.setattr(
-        mutants, "episode", lambda model: np.random.default_rng(0).normal(size=(200, 4)).astype("f")
-    )
+    rng = np.random.default_rng(0)
+    seen = rng.integers(0, 256, (9, 1, 64, 64), "uint8") if kind == "cnn" else rng.normal(size=(200, 4))
+    monkeypatch.setattr(mutants, "episode", lambda model: seen.astype("f") if kind != "cnn" else seen)
+    own_return = mutants.mean_return  # in the maze one that has not learned has none
+    monkeypatch.setattr(mutants, "mean_return", lambda *arguments: own_return(*arguments) + 1)
     monkeypatch.setattr(mutants, "CHILDREN", 2)
     monkeypatch.setattr("sys.argv", ["x", kind, "--output", str(tmp_path / "out")])
     threads = torch.get_num_threads()
@@ -75,3 +80,17 @@ def test_the_own_policy_is_put_back():
     own = model.policy
     assert mutants.mean_return(model, mutants.copy.deepcopy(own)) > 0
     assert model.policy is own
+
+
+def test_the_stairs_need_no_memory():
+    """Along the path equal views ask for equal moves, and a policy that knows them solves the maze."""
+    env = gym.make("safemaze/TopdownMaze-v0", maze=mutants.STAIRS)
+    moves = {(-1, 0): 0, (1, 0): 1, (0, -1): 2, (0, 1): 3}
+    known: dict[bytes, int] = {}
+    view, _ = env.reset()
+    for here, there in itertools.pairwise(load_maze(mutants.STAIRS).path):
+        move = moves[tuple(there - here)]
+        assert known.setdefault(view.tobytes(), move) == move
+        view, _, terminated, _, info = env.step(move)
+    assert terminated
+    assert info["solved"]

@@ -1,10 +1,11 @@
 """A hundred children of a policy trained by stable-baselines3: how much of its return does each keep?
 
-    pip install ./safe_mutation stable-baselines3==2.9.2 sb3-contrib==2.9.2 matplotlib
+    pip install ./safe_mutation ./gym_safemaze stable-baselines3==2.9.2 sb3-contrib==2.9.2 matplotlib
     python examples/other_libraries/stable_baselines3_mutants.py ppo --output mutants
 
-PPO learns CartPole (``recurrent``: RecurrentPPO with an LSTM does). Then ``op.mutate_`` mutates copies of the
-policy. For each, a control child takes a step of the same length in a random direction, in the same weights.
+PPO learns CartPole (``recurrent``: RecurrentPPO with an LSTM does; ``cnn``: PPO with a CnnPolicy learns a
+maze from pictures). Then ``op.mutate_`` mutates copies of the policy. For each, a control child takes a step
+of the same length in a random direction, in the same weights.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -22,14 +24,29 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.evaluation import evaluate_policy
 from torch import Tensor
 
+import gym_safemaze  # noqa: F401  (registers the environments)
 from safe_mutation import SMGSO, FlatNetwork
 
 CHILDREN, EPISODES = 100, 1
-DIVERGENCE = 0.1  # of two log-probabilities
+DIVERGENCE = 0.1  # of the log-probabilities
+STAIRS = [  # a view of 3 x 3 squares tells where to go: no memory is needed
+    "#############",
+    "#Sxx#.##.####",
+    "#.#xxxx#.#..#",
+    "#.####x..#.##",
+    "##..##xxxx..#",
+    "###.#..##x#.#",
+    "#.#...#..xx##",
+    "#...###.##x.#",
+    "#.#.....#.xx#",
+    "#.####.##.#x#",
+    "####...#..#x#",
+    "#############",
+]
 
 
 def log_probabilities(policy: Any, observations: Tensor) -> Tensor:
-    """Of the actions, for observations (I, 4): what matters of an actor-critic."""
+    """Of the actions, for observations (I, ...): what matters of an actor-critic."""
     return policy.get_distribution(observations).distribution.logits
 
 
@@ -42,17 +59,21 @@ def log_probabilities_over_time(policy: Any, observations: Tensor) -> Tensor:
 
 
 def train(kind: str, seed: int) -> tuple[Any, Callable]:
-    """A model that balances the pole, and how to read its policy's outputs."""
+    """A model that has learned its task, and how to read its policy's outputs."""
     if kind == "recurrent":
         model = RecurrentPPO(
             "MlpLstmPolicy", "CartPole-v1", seed=seed, device="cpu", policy_kwargs={"lstm_hidden_size": 32}
         )
         return model.learn(25_000), log_probabilities_over_time
+    if kind == "cnn":
+        maze = gym.make("safemaze/TopdownMaze-v0", maze=STAIRS)
+        seeing = PPO("CnnPolicy", maze, seed=seed, device="cpu", n_steps=512, n_epochs=4)
+        return seeing.learn(20_000), log_probabilities
     return PPO("MlpPolicy", "CartPole-v1", seed=seed, device="cpu").learn(25_000), log_probabilities
 
 
 def episode(model: Any) -> np.ndarray:
-    """What the model sees in one episode (T, 4)."""
+    """What the model sees in one episode (T, ...)."""
     env = model.get_env()
     observation, state, starts = env.reset(), None, np.ones(1, dtype=bool)
     seen: list[np.ndarray] = []
@@ -86,7 +107,7 @@ def interval(shares: list[float]) -> list[float]:
 def main() -> None:
     """Train, mutate, evaluate, draw."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("kind", choices=["ppo", "recurrent"])
+    parser.add_argument("kind", choices=["ppo", "recurrent", "cnn"])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", default="mutants", help="path without .json and .png")
     options = parser.parse_args()
