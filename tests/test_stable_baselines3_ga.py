@@ -55,3 +55,13 @@ def test_the_best_stays_and_the_critic_too():
         assert (after[0] == before[returns.argmax()]).all()
     assert (asked[-1][:, ~mask.numpy()] == parent[~mask.numpy()]).all()
     assert history[-1].mean() > history[0].mean()
+
+
+def test_a_row_counts_seeds_and_shows_medians():
+    runs = {
+        name: [{"first": 9.0, "mean": mean, "best": mean + 100} for mean in means]
+        for name, means in {"safe": (30.0, 40.0, 50.0, 10.0), "plain": (20.0, 20.0, 20.0, 20.0)}.items()
+    }
+    # Signed ranks 1.5, 3, 4, -1.5: three of sixteen patterns of signs have no more below zero; two sides.
+    shown = ga.row("Pole-v1", {"train": 0, "generations": 3} | runs)
+    assert shown == "| `Pole-v1 --generations 3 --train 0` | 9 | 35 (135) | 20 (120) | 3, 1 | 0.38 |"

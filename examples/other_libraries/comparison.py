@@ -56,7 +56,7 @@ class Comparison:
                 done.append(self._run(name == "safe", seed, options.evaluations))
             print(f"seed {seed}: " + ", ".join(f"{name} {told(done[-1])}" for name, done in runs.items()))
             if options.save:
-                save(self.library, record | {"budget": options.evaluations} | runs)
+                save(self.library, record | {"budget": options.evaluations} | runs, RESULTS)
 
     def _run(self, safe: bool, seed: int, budget: int) -> dict:
         task, began = self.task(), time.process_time()
@@ -72,12 +72,12 @@ def told(run: dict) -> str:
     return f"solved at evaluation {run['solved_at']:,}"
 
 
-def save(library: str, record: dict) -> None:
-    """Put a library's record in place of its former one."""
-    records = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    records[library] = record
+def save(name: str, record: dict, path: Path) -> None:
+    """Put a record in place of the former one of that name."""
+    records = json.loads(path.read_text()) if path.exists() else {}
+    records[name] = record
     lines = [f"{json.dumps(name)}: {json.dumps(records[name])}" for name in sorted(records)]
-    RESULTS.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def table() -> str:

@@ -1,28 +1,33 @@
 """A genetic algorithm over policies of stable-baselines3, as initialised or as PPO has trained them.
 
-    pip install ./safe_mutation ./gym_safemaze stable-baselines3==2.9.2
+    pip install ./safe_mutation ./gym_safemaze stable-baselines3==2.9.2 scipy
     python examples/other_libraries/stable_baselines3_ga.py CartPole-v1
     python examples/other_libraries/stable_baselines3_ga.py LunarLander-v3            (needs gymnasium[box2d])
     python examples/other_libraries/stable_baselines3_ga.py safemaze/BreadcrumbHardMaze-v0 --train 20000
 
-Prints the returns with safe mutation beside those with plain mutation. The critic is left alone.
+Prints the returns with safe mutation beside those with plain mutation, at last as a row of the README's
+table, whose data are in results/stable-baselines3/ga.json (--save). The critic is left alone.
 """
 
 import argparse
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium.spaces import Box
+from scipy.stats import wilcoxon
 from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
 from torch import Tensor
 
 import gym_safemaze  # noqa: F401  (registers the environments)
+from comparison import save
 from safe_mutation import SMGSO, FlatNetwork, GaussianMutation
 
+RESULTS = Path(__file__).parents[1] / "results" / "stable-baselines3" / "ga.json"
 SIZE, BEST = 32, 8  # individuals, and how many of them are parents of the next
 
 
@@ -77,6 +82,39 @@ def evolve(
         yield returns
 
 
+def compare(env: str, train: int, generations: int, seed: int) -> dict[str, dict]:
+    """Evolve one policy with each operator: returns of the first generation and of the last."""
+    held = {"frame_skip": 3} if "Maze" in env else {}
+    train_env = make_vec_env(env, seed=seed, env_kwargs=held)
+    policy = PPO("MlpPolicy", train_env, seed=seed, device="cpu").learn(train).policy
+    policy.set_training_mode(False)
+    network = FlatNetwork(policy, forward=read_outputs)
+    rollouts, parent = Rollouts(env, network, seed, **held), network.flatten().numpy()
+    mask = network.reaching(rollouts.lanes.reset(seed=seed)[0])
+    operators = {
+        "safe": SMGSO(network, divergence=0.03, mask=mask),
+        "plain": GaussianMutation(network, sigma=0.05, mask=mask),
+    }
+    results = {}
+    for name, op in operators.items():
+        first, *_, last = evolve(rollouts, parent, op, generations, np.random.default_rng(seed))
+        returns = {"first": first.mean(), "mean": last.mean(), "best": last.max()}
+        results[name] = {key: round(float(value), 1) for key, value in returns.items()}
+    return results
+
+
+def row(env: str, record: dict) -> str:
+    """Medians over seeds; by the last generation's mean, in how many safe mutation is better and worse."""
+    safe, plain = ([run["mean"] for run in record[name]] for name in ("safe", "plain"))
+    better, worse = np.greater(safe, plain).sum(), np.less(safe, plain).sum()
+    cells = [f"`{env} --generations {record['generations']} --train {record['train']}`"]
+    cells += [f"{np.median([run['first'] for run in record['safe']]):.0f}"]
+    for name in ("safe", "plain"):
+        mean, best = (np.median([run[key] for run in record[name]]) for key in ("mean", "best"))
+        cells += [f"{mean:.0f} ({best:.0f})"]
+    return "| " + " | ".join([*cells, f"{better}, {worse}", f"{wilcoxon(safe, plain).pvalue:.2g}"]) + " |"
+
+
 def main() -> None:
     """Train if asked for, then evolve with each operator."""
     parser = argparse.ArgumentParser()
@@ -84,28 +122,22 @@ def main() -> None:
     parser.add_argument("--train", type=int, default=0, help="steps of PPO before")
     parser.add_argument("--generations", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--save", action="store_true", help=f"write the results into {RESULTS.name}")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    held = {"frame_skip": 3} if "Maze" in options.env else {}
+    record: dict[str, Any] = {"train": options.train, "generations": options.generations}
+    record |= {"safe": [], "plain": []}
     for seed in range(1, options.seeds + 1):
-        train_env = make_vec_env(options.env, seed=seed, env_kwargs=held)
-        policy = PPO("MlpPolicy", train_env, seed=seed, device="cpu").learn(options.train).policy
-        policy.set_training_mode(False)
-        network = FlatNetwork(policy, forward=read_outputs)
-        rollouts, parent = Rollouts(options.env, network, seed, **held), network.flatten().numpy()
-        mask = network.reaching(rollouts.lanes.reset(seed=seed)[0])
-        operators = {
-            "safe": SMGSO(network, divergence=0.03, mask=mask),
-            "plain": GaussianMutation(network, sigma=0.05, mask=mask),
-        }
-        for name, op in operators.items():
-            history = list(evolve(rollouts, parent, op, options.generations, np.random.default_rng(seed)))
-            first, *_, last = history
+        for name, run in compare(options.env, options.train, options.generations, seed).items():
+            record[name].append(run)
             print(
-                f"seed {seed}, {name}: mean return {first.mean():.0f} at first; "
-                f"of the last generation {last.mean():.0f}, its best {last.max():.0f}",
+                f"seed {seed}, {name}: mean return {run['first']:.0f} at first; "
+                f"of the last generation {run['mean']:.0f}, its best {run['best']:.0f}",
                 flush=True,
             )
+        if options.save:
+            save(options.env, record, RESULTS)
+    print(row(options.env, record))
 
 
 if __name__ == "__main__":
