@@ -3,14 +3,14 @@
 import csv
 import importlib.util
 import json
-import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from forked import Forked
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
@@ -28,11 +28,9 @@ def run(script: Path, *commands: list[str], **settings: float) -> str:
         program += f"assert benchmark.{name}\nbenchmark.{name} = {value}\n"
     for command in commands:
         program += f"sys.argv[1:] = {command}\nbenchmark.main()\n"
-    paths = os.pathsep.join([str(script.parent), *sys.path])
-    environment = os.environ | {"PYTHONPATH": paths}
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout + done.stderr
+    status, output, errors = Forked(program, paths=[script.parent, *sys.path]).wait(240)
+    assert status == 0, errors
+    return output + errors
 
 
 def test_environments(copy):

@@ -2,15 +2,11 @@
 
 import hashlib
 import json
-import multiprocessing
 import os
 import signal
 import struct
-import subprocess
-import sys
 import time
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,9 +19,8 @@ from evolution.experiment import resume
 from evolution.folder_lock import locked
 from evolution.individual import Individual, pack, unpack
 from evolution.result import read_champions, solved_at
+from forked import CONTEXT, Forked
 from paper.table_s2 import experiment
-
-EXAMPLES = Path(evolve.__file__).parent
 
 
 def individuals(number=3):
@@ -286,9 +281,8 @@ def hold(folder, ready, leave):
 
 
 def test_a_folder_in_use_is_refused_at_once_naming_the_process(tmp_path, capsys):
-    context = multiprocessing.get_context("spawn")
-    ready, leave = context.Event(), context.Event()
-    other = context.Process(target=hold, args=(tmp_path, ready, leave))
+    ready, leave = CONTEXT.Event(), CONTEXT.Event()
+    other = CONTEXT.Process(target=hold, args=(tmp_path, ready, leave))
     other.start()
     assert ready.wait(60)
     began = time.monotonic()
@@ -305,19 +299,14 @@ def test_a_folder_in_use_is_refused_at_once_naming_the_process(tmp_path, capsys)
 
 def test_sigterm_saves_like_an_interrupt(tmp_path):
     arguments = ["recurrent-parity", "--runs", "2", "--operator", "control", "--output", str(tmp_path)]
-    process = subprocess.Popen(
-        [sys.executable, str(EXAMPLES / "evolve.py"), *arguments],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = Forked("import evolve, sys; sys.exit(evolve.main())", *arguments)
     history = tmp_path / "history.jsonl"
     while not (history.exists() and history.stat().st_size):
         time.sleep(0.02)
-        assert process.poll() is None, process.communicate()
+        assert process.poll() is None, process.wait()
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    status, _, errors = process.wait()
+    assert status == 130
     assert "the same command goes on" in errors
     lines = [json.loads(line) for line in history.read_text().splitlines()]
     small = experiment(RecurrentParity(), "control", runs=2)

@@ -1,10 +1,8 @@
 """A made-up algorithm, domain and figure, each from one file, evolved end to end, killed and resumed."""
 
 import json
-import os
 import re
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 
 import evolve
 from evolution.result import read_champions
+from forked import Forked
 
 EXAMPLES = Path(evolve.__file__).parent
 
@@ -155,44 +154,39 @@ def run(root, script, *arguments, kill_after=None):
         "lockstep.Replicate.tell = tell_or_die",
         f"import {script}; sys.exit({script}.main())",
     ]
-    path = os.pathsep.join([str(root), *(entry for entry in sys.path if entry and entry != str(EXAMPLES))])
-    return subprocess.run(
-        [sys.executable, "-c", "\n".join(program), *map(str, arguments)],
-        env=os.environ | {"PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    paths = [root, *(entry for entry in sys.path if entry != str(EXAMPLES))]
+    status, _, errors = Forked("\n".join(program), *arguments, paths=paths).wait()
+    return status, errors
 
 
 def test_a_new_algorithm_and_a_new_domain_evolve_by_name_and_survive_kills(house, tmp_path):
     arguments = ["walk", "--algorithm", "truncation-ga", "--operator", "SM-G-ABS"]
     arguments += ["--runs", "3", "--max-evaluations", "200"]
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    assert run(house, "evolve", *arguments, "--output", whole).returncode == 0
+    assert run(house, "evolve", *arguments, "--output", whole)[0] == 0
     record = json.loads((whole / "record.json").read_text())
     assert record["algorithm"] == {"class": "TruncationGA", "size": 6}
     assert record["operator"]["divergence"] == 0.03
     assert record["domain"]["target"] == 2.0
     assert record["domain"]["network"] == "Line of 3 weights"
     for steps in (1, 5, 17):
-        killed = run(house, "evolve", *arguments, "--output", cut, kill_after=steps)
-        assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert run(house, "evolve", *arguments, "--output", cut).returncode == 0
+        status, errors = run(house, "evolve", *arguments, "--output", cut, kill_after=steps)
+        assert status == -signal.SIGKILL, errors
+    assert run(house, "evolve", *arguments, "--output", cut)[0] == 0
     for name in ("history.jsonl", "champion.npz", "record.json"):
         assert (cut / name).read_bytes() == (whole / name).read_bytes()
-    other = run(house, "evolve", *arguments, "--output", cut, "--variant", "far")
-    assert other.returncode == 2
-    assert "domain.target: 2.0 there, 9.0 now" in other.stderr
+    status, errors = run(house, "evolve", *arguments, "--output", cut, "--variant", "far")
+    assert status == 2
+    assert "domain.target: 2.0 there, 9.0 now" in errors
 
 
 def test_a_new_figure_is_computed_drawn_claimed_and_resumed(house, tmp_path):
     folders = ["--results", tmp_path / "results", "--work", tmp_path / "work"]
     for steps in (2, 9):
-        killed = run(house, "reproduce", "figure-walks", *folders, kill_after=steps)
-        assert killed.returncode == -signal.SIGKILL, killed.stderr
-    done = run(house, "reproduce", "figure-walks", *folders)
-    assert done.returncode == 0, done.stderr
+        status, errors = run(house, "reproduce", "figure-walks", *folders, kill_after=steps)
+        assert status == -signal.SIGKILL, errors
+    status, errors = run(house, "reproduce", "figure-walks", *folders)
+    assert status == 0, errors
     page = (tmp_path / "results" / "README.md").read_text()
     assert "walks arrive" in page
     assert "a table of walks" in page
@@ -209,6 +203,6 @@ def test_an_unknown_name_lists_the_known(house, tmp_path):
         ("truncation-ga", "evolve", ["walk", "--algorithm", "x"]),
         ("figure-walks", "reproduce", ["x"]),
     ):
-        refused = run(house, script, *arguments)
-        assert refused.returncode == 2
-        assert known in refused.stderr
+        status, errors = run(house, script, *arguments)
+        assert status == 2
+        assert known in errors
