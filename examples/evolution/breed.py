@@ -61,6 +61,13 @@ class Brood(NamedTuple):
     sensitivities: list[Any]
 
 
+def joined(broods: Sequence[Brood]) -> Brood:
+    """What came of all births of some broods, in their order."""
+    return Brood(
+        [child for one in broods for child in one.children], [s for one in broods for s in one.sensitivities]
+    )
+
+
 def breed(domain: Domain, operator: Operator, births: Sequence[Birth], device: Device = None) -> Brood:
     """Make and evaluate the children of some births, all in one batch.
 

@@ -11,6 +11,7 @@ from concurrent.futures import Executor
 from contextlib import closing, contextmanager
 from functools import partial
 
+from evolution.algorithm import AsksAhead
 from evolution.device import read_device
 from evolution.experiment import Experiment
 from evolution.local_pool import LocalPool, ignore_signals
@@ -30,10 +31,11 @@ def add_executor_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add(
         "--group", type=int, metavar="N",
-        help=f"replicates in one batch (default: all, or {GROUP} with workers); a part of the result",
+        help="replicates, or children of a generation, in one batch (default: all, or "
+        f"{GROUP} with workers); a part of the result",
     )  # fmt: skip
     add(
-        "--lag", type=int, default=1, metavar="L",
+        "--lag", type=int, metavar="L",
         help="children of a replicate in the making at once (default: 1, the paper's); a part of the result",
     )  # fmt: skip
     add(
@@ -83,11 +85,13 @@ def shared(options: argparse.Namespace, experiment: Experiment) -> Experiment:
         ValueError: If the device is none that torch sees, or the experiment is not to be had so.
     """
     spread = options.workers is not None or options.ray is not None
-    group = options.group or (GROUP if spread else experiment.runs)
+    group = options.group or (GROUP if spread else None)
+    if group is not None and isinstance(experiment.algorithm, AsksAhead):
+        group = min(group, experiment.runs)
     return dataclasses.replace(
         experiment,
-        group=min(group, experiment.runs),
-        lag=options.lag,
+        group=group,
+        lag=options.lag or experiment.lag,
         guess=options.guess,
         device=None if options.device is None else read_device(options.device),
     )
@@ -123,7 +127,7 @@ def _warn(workers: int, experiment: Experiment) -> None:
     if workers > (cores := os.cpu_count() or 1):
         print(f"warning: {workers} workers on {cores} cores: no more than {cores} can work", file=sys.stderr)
     groups = -(-experiment.runs // (experiment.group or experiment.runs))
-    if workers > groups * experiment.lag:
+    if isinstance(experiment.algorithm, AsksAhead) and workers > groups * experiment.lag:
         print(
             f"warning: {workers} workers for {groups * experiment.lag} tasks at a time ({groups} groups, lag "
             f"{experiment.lag}): more --runs, smaller --group or a larger --lag would employ all",

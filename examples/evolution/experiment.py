@@ -40,8 +40,10 @@ class Experiment:
         runs: Replicates.
         max_evaluations: Budget of each, the founders included.
         stop_when_solved: Whether a replicate ends with its first solution.
-        group: Replicates that are bred and evaluated in one batch; by default all of them. The sums of a
-            batch are rounded in float32, so that its size is a part of what an experiment is.
+        group: Replicates that are bred and evaluated in one batch; by default all of them. If it is given, it
+            is also the size of the batches that the brood of a generational algorithm is bred in, which else
+            is one. The sums of a batch are rounded in float32, so that its size is a part of what an
+            experiment is.
         lag: Children of a replicate that may be in the making at once: child i is bred when child i - lag
             has taken its place. 1 is the paper's algorithm.
         guess: Children of a replicate bred in one batch, on the guess that none of them decides who is the
@@ -107,6 +109,8 @@ class Experiment:
         """All that the outcome depends on."""
         algorithm = describe(self.algorithm)
         more: Record = {} if self.guess == 1 else {"guess": self.guess}
+        if self.group is not None and not isinstance(self.algorithm, AsksAhead):
+            more["batch"] = self.group
         more |= {} if self.device is None else {"device": self.device.type}
         return {
             "domain": describe(self.domain) | {"network": repr(self.domain.network)},

@@ -6,6 +6,9 @@ in the making at once, those of different groups and, with a lag, of the same on
 in which they were asked for, so that nothing depends on who computes them or how fast. A replicate that has
 solved its task or spent its budget drops out.
 
+The children of an algorithm that tells a whole brood together may be bred in several batches, too: those of a
+step are put together again before they are told.
+
 A step may also hold the next children of a replicate, bred from the parents that will be chosen if none of
 the children before them changes the choice. That is nearly always so in a population of some size, and where
 it is not, the children from there on are dropped: the search is the one that breeds one child at a time.
@@ -20,7 +23,8 @@ from itertools import groupby
 import numpy as np
 import torch
 
-from evolution.breed import Birth, Brood, Operator
+from evolution.algorithm import AsksAhead
+from evolution.breed import Birth, Brood, Operator, joined
 from evolution.device import Device
 from evolution.domain import Domain
 from evolution.individual import State, part
@@ -36,7 +40,8 @@ class Lockstep:
         domain: The task.
         operator: A mutation operator of ``safe_mutation``.
         replicates: What to advance.
-        group: Replicates in one batch; all of them by default.
+        group: Replicates in one batch; all of them by default. If it is given, also the children in one batch
+            of a large brood.
         lag: Steps of a group that may be in the making at once.
         guess: Children of a replicate in one step.
         device: Where genomes are kept; None for this processor.
@@ -59,6 +64,8 @@ class Lockstep:
         self.guess = guess
         self.device = device
         size = group or len(self.replicates)
+        ahead = any(isinstance(replicate.algorithm, AsksAhead) for replicate in self.replicates)
+        self._batch = None if ahead else group
         self._groups = [self.replicates[n : n + size] for n in range(0, len(self.replicates), size)]
         self._steps: deque[Step] = deque()  # in the making, in the order in which they are told
 
@@ -83,12 +90,12 @@ class Lockstep:
         """
         breeder = breeder or Here(self.domain, self.operator, self.device)
         for step in self._steps:  # of a checkpoint
-            step.task = breeder.submit(step.births)
+            self._submit(step, breeder)
         for group in range(len(self._groups)):
             self._fill(group, breeder)
         while self._steps:
             step = self._steps[0]
-            brood = breeder.result(step.task)
+            brood = joined([breeder.result(task) for task in step.tasks])
             self._steps.popleft()
             if told := self._tell(step, brood):
                 yield told
@@ -128,8 +135,16 @@ class Lockstep:
         while sum(step.group == group for step in self._steps) < self.lag:
             if (step := self._next(group)) is None:
                 return
-            step.task = breeder.submit(step.births)
+            self._submit(step, breeder)
             self._steps.append(step)
+
+    def _submit(self, step: Step, breeder: Breeder) -> None:
+        """Hand out a step in batches; founders, which are drawn together, are one."""
+        size = self._batch
+        if size is None or step.births[0].parent is None:
+            size = len(step.births)
+        batches = [step.births[n : n + size] for n in range(0, len(step.births), size)]
+        step.tasks = [breeder.submit(batch) for batch in batches]
 
     def _next(self, group: int) -> Step | None:
         """The next step of a group; None if it has to wait for others, or has come to its end."""

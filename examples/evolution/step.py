@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,13 +23,13 @@ class Step:
         group: Number of the replicates' group.
         births: The children, with the parents as they were when the step was handed out.
         parents: The parents themselves.
-        task: What the breeder made of it.
+        tasks: What the breeder made of it, a task for each batch of births.
     """
 
     group: int
     births: list[Birth]
     parents: list[Individual | None]
-    task: Any = None
+    tasks: list[Any] = field(default_factory=list)
 
     @classmethod
     def of(cls, group: int, births: list[Birth]) -> Step:
