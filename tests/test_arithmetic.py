@@ -19,7 +19,7 @@ CASES = {  # domain, genomes, and by how much random ones are scaled up so that 
     "recurrent-parity, one output": (RecurrentParity(outputs=1), 250, 1.5),
     "breadcrumb-hard-maze": (BreadcrumbHardMaze(), 250, 1.5),
     "large-scale-101": (LargeScale101(frames=40), 6, 1.2),
-    "topdown-maze": (TopdownMaze(), 40, 1.5),
+    "topdown-maze": (TopdownMaze(), 24, 1.5),
 }
 
 # Everything that chooses instructions by processor: numba, numpy, torch, and the C library.

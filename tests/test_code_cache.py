@@ -39,7 +39,7 @@ assert [file.suffix for file in whole] == [".nbc", ".nbc", ".nbi"]
 random.seed(0)
 for damaged, content in whole.items():
     cuts = [0, 1, len(content) // 2, len(content) - 1]
-    for number, at in enumerate(cuts + random.sample(range(len(content)), 8)):
+    for number, at in enumerate(cuts + random.sample(range(len(content)), 4)):
         flipped = bytes([content[at] ^ 1 << random.randrange(8)]) + content[at + 1 :]
         for file, intact in whole.items():
             file.write_bytes(intact)

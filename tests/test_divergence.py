@@ -300,7 +300,7 @@ def test_calibrated_operators_reach_the_divergence_in_the_median(op, wanted: flo
     own = op.calibrate(PARENTS, experiences=INPUTS, divergence=wanted, generator=1)
     assert type(own) is type(op)
     assert own.divergence is None
-    _, info = own(np.repeat(PARENTS, 50, 0), experiences=INPUTS, generator=2, return_info=True)
+    _, info = own(np.repeat(PARENTS, 15, 0), experiences=INPUTS, generator=2, return_info=True)
     assert wanted / 1.5 < np.median(info.divergence) < wanted * 1.5
     one = op.calibrate(PARENTS[0], experiences=INPUTS, divergence=wanted, generator=1)
     assert one.sigma != own.sigma

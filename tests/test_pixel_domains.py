@@ -152,8 +152,8 @@ def test_films_of_any_length_go_through_a_checkpoint():
 def test_children_of_a_batch_are_those_of_single_parents():
     domain = TopdownMaze()
     operator = SMGSum(domain.network, sigma=0.01)
-    founders = breed(domain, operator, [Birth(None, 1, 0, index) for index in range(8)]).children
-    births = [Birth(parent, 1, 0, 8 + n) for n, parent in enumerate(founders)]
+    founders = breed(domain, operator, [Birth(None, 1, 0, index) for index in range(4)]).children
+    births = [Birth(parent, 1, 0, 4 + n) for n, parent in enumerate(founders)]
     together = breed(domain, operator, births)
     for birth, child, sensitivity in zip(births, *together, strict=True):
         [alone], [its_sensitivity] = breed(domain, operator, [birth])

@@ -14,7 +14,7 @@ def outcome(*more: str) -> list[str]:
     """What each run of a short search has come to."""
     torch.set_num_threads(1)
     options = evolve.parse_arguments(
-        ["breadcrumb-hard-maze", "--operator", "SM-G-SUM", "--runs", "3", "--max-evaluations", "300", *more]
+        ["breadcrumb-hard-maze", "--operator", "SM-G-SUM", "--runs", "3", "--max-evaluations", "262", *more]
     )
     lockstep = evolve.shared(options, evolve.experiment_of(options)).lockstep()
     for _ in lockstep.run():

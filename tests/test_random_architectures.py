@@ -97,7 +97,7 @@ def assert_close(measured: np.ndarray, expected: np.ndarray) -> None:
     assert np.abs(measured - expected).max() <= 1e-9 * scale
 
 
-@settings(max_examples=250, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(
     drawn=architectures(),
     parents=st.integers(1, 3),

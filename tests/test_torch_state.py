@@ -20,7 +20,7 @@ from safe_mutation import SMGSO, SMR, GaussianMutation, SMGAbs, SMGSum
 from safe_mutation.experiences import map_leaves
 
 NETWORKS = ("MLP", "nn.GRU", "nn.LSTM", "transformer")
-THREADS, CALLS = 8, 1440
+THREADS, CALLS = 8, 480
 
 
 def operators(name: str) -> tuple[list[Any], torch.Tensor, Any]:
