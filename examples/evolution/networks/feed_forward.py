@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from evolution.networks.dense_policy import DensePolicy
 from evolution.networks.device_policy import DevicePolicy, Policy, RecordedPolicy
-from evolution.networks.layout import Layout, as_batch, decidable, linear_shapes, uniform, xavier_normal
+from evolution.networks.layout import as_batch, decidable, uniform, xavier_normal
 from evolution.networks.padded_layers import PaddedLayers
 from evolution.networks.residual_policy import ResidualPolicy
 
@@ -38,11 +38,10 @@ class FeedForward:
         activation: Callable[[Tensor], Tensor] = torch.selu,
         skip_every: int = 0,
     ) -> None:
-        shapes: dict[str, tuple[int, ...]] = {}
-        for layer, (fan_in, fan_out) in enumerate(pairwise(widths)):
-            shapes |= linear_shapes(f"layer{layer}", fan_in, fan_out)
-        self.layout = Layout(**shapes)
-        self.num_params = self.layout.num_params
+        # Equal layers in a row: (inputs, units, how many).
+        self._stacks = [(*shape, len(list(equal))) for shape, equal in groupby(pairwise(widths))]
+        self._sizes = [number * fan_out * (fan_in + 1) for fan_in, fan_out, number in self._stacks]
+        self.num_params = sum(self._sizes)
         self.widths = list(widths)
         self.activation = activation
         self.skip_every = skip_every
@@ -103,8 +102,20 @@ class FeedForward:
         return DevicePolicy(lambda seen: self(genomes, seen[:, None])[:, 0], genomes.device)
 
     def _layers(self, params: Tensor) -> list[tuple[Tensor, Tensor]]:
-        views = self.layout.views(params)
-        return list(zip(views[::2], views[1::2], strict=True))
+        """Weights (N, out, in) and biases (N, out, 1), as views.
+
+        Equal layers are cut apart together: every cut is an operation of its own, forth and back.
+        """
+        layers: list[tuple[Tensor, Tensor]] = []
+        for part, (fan_in, fan_out, number) in zip(params.split(self._sizes, 1), self._stacks, strict=True):
+            each = part if number == 1 else part.view(-1, number, fan_out * (fan_in + 1))
+            weights, biases = each.split([fan_out * fan_in, fan_out], -1)
+            matrices, columns = weights.unflatten(-1, (fan_out, fan_in)), biases[..., None]
+            if number == 1:
+                layers.append((matrices, columns))
+            else:
+                layers += zip(matrices.unbind(1), columns.unbind(1), strict=True)
+        return layers
 
     def initial_genomes(self, number: int, generator: np.random.Generator) -> np.ndarray:
         """Draw genomes (number, P), float32: Xavier-normal weights, biases as PyTorch's Linear draws them."""
