@@ -167,8 +167,10 @@ def tensorboard(options: argparse.Namespace) -> Iterator[tuple[Listener, ...]]:
     if not options.tensorboard:
         yield ()
         return
-    from evolution.tensorboard import TensorBoard  # need not be installed
-
+    try:
+        from evolution.tensorboard import TensorBoard  # need not be installed
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f"{error}: pip install tensorboard") from error
     with closing(TensorBoard(options.output)) as listener:
         yield (listener,)
 

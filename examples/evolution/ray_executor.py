@@ -32,8 +32,10 @@ class RayExecutor(Executor):
 
     def __init__(self, address: str | None = None, workers: int | None = None) -> None:
         os.environ.setdefault(INLINE, str(2**20))
-        import ray
-
+        try:
+            import ray
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(f"{error}: pip install -r examples/requirements-ray.txt") from error
         self._ray = ray
         self._remote: dict[Callable[..., Any], Any] = {}
         if address not in (None, "auto"):
