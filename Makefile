@@ -22,10 +22,11 @@ lint: .venv/tests.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# Tests pass wrong arguments and stand-ins on purpose; there only the other rules are checked.
+# Tests pass wrong arguments and stand-ins on purpose; there only the other rules are checked. With other rules
+# mypy reads torch anew: each set of them keeps what it has read in a folder of its own.
 typecheck: .venv/tests.installed
 	$(BIN)/mypy gym_safemaze/src safe_mutation/src examples benchmarks
-	$(BIN)/mypy --follow-imports=silent --allow-untyped-defs --disable-error-code=arg-type \
+	$(BIN)/mypy --cache-dir=.mypy_cache/tests --follow-imports=silent --allow-untyped-defs --disable-error-code=arg-type \
 		--disable-error-code=call-overload --disable-error-code=union-attr --disable-error-code=index \
 		--disable-error-code=operator --disable-error-code=misc --disable-error-code=var-annotated \
 		--disable-error-code=assignment --disable-error-code=list-item --no-warn-unused-ignores \
