@@ -5,6 +5,7 @@
     python benchmarks/operators.py scaling [--device cuda]           # one parent of 1e4 .. 1e8 weights
     python benchmarks/operators.py in-place [--sizes 1e8 1e9]        # a bfloat16 module, by mutate_
     python benchmarks/operators.py population [--device cuda]        # 1 .. 1000 parents
+    python benchmarks/operators.py default [--nets ...]              # SafeMutation against SM-G-SUM
     python benchmarks/operators.py table                             # operators.json as Markdown
 
 Both ways are timed in turns in one process with one torch thread, by the processor time they take, so
@@ -38,13 +39,23 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 from evolution.networks.conv_lstm import topdown_network
 from evolution.networks.feed_forward import FeedForwardModule, hard_maze_network, large_scale_network
 from evolution.networks.parity_rnn import ParityNetwork
-from safe_mutation import FlatNetwork, make
+from safe_mutation import FlatNetwork, SafeMutation, make
 from safe_mutation.presets import PRESETS
 
 RESULTS = Path(__file__).with_name("operators.json")
 OPERATORS = ("SM-G-SUM", "SM-G-ABS", "SM-G-SO", "SM-R")
 INTENSITY = PRESETS["breadcrumb-hard-maze"].intensity
-COMMANDS = ("time", "memory", "scaling", "in-place", "population", "table", "once", "once-in-place")
+COMMANDS = (
+    "time",
+    "memory",
+    "scaling",
+    "in-place",
+    "population",
+    "default",
+    "table",
+    "once",
+    "once-in-place",
+)
 SECONDS_PER_CASE = 10.0
 MAZE, PARITY, TOPDOWN = hard_maze_network(), ParityNetwork(), topdown_network()
 
@@ -191,6 +202,22 @@ def measure_time(net: str, operator: str) -> dict[str, Any]:
         result["most_forward_passes"] = max(info.forward_passes for info in reports)
         result["converged"] = sum(info.status == ["converged"] for info in reports) / len(reports)
     return result
+
+
+def measure_default(net: str) -> dict[str, float]:
+    """How many times the processor time of SM-G-SUM the default operator takes, for N parents, in turns."""
+    case = Case(net, "SM-G-SUM")
+    ways = (case.op, SafeMutation(case.network))
+    ratios = {}
+    for number in NETS[net].parents:
+        seconds: list[list[float]] = [[], []]
+        for seed in range(8):
+            for op, taken in zip(ways, seconds, strict=True):
+                call = partial(op, case.parents[:number], experiences=case.experiences, generator=seed)
+                taken.append(processor_seconds(call))
+        plain, default = (statistics.median(taken[1:]) for taken in seconds)
+        ratios[str(number)] = default / plain
+    return ratios
 
 
 def peak_memory(*arguments: str) -> float:
@@ -378,6 +405,12 @@ def tables(results: dict[str, Any]) -> str:
                 for op in ("control", *OPERATORS)
             ]
             lines.append(f"| {row['weights']:,} | {' | '.join(cells)} |")
+    rows = results.get("default")
+    if rows:
+        lines += ["", "| SafeMutation / SM-G-SUM | N = 1 | N = 20 | N = 100 | N = 250 |", "|---" * 5 + "|"]
+    for net, row in (rows or {}).items():
+        cells = [_ratio(row[n]) if n in row else "" for n in ("1", "20", "100", "250")]
+        lines.append(f"| {net} | {' | '.join(cells)} |")
     rows = results.get("in place")
     if rows:
         lines += [
@@ -441,6 +474,9 @@ def main() -> None:
     elif options.what == "population":
         for size in options.sizes or [1, 20, 100, 250, 1000]:
             save(f"population {options.device}", f"{size:g}", measure_population(int(size), options.device))
+    elif options.what == "default":
+        for net in options.nets:
+            save("default", net, measure_default(net))
     else:
         for net in options.nets:
             for operator in options.operators:

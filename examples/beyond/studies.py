@@ -3,11 +3,22 @@
 from beyond.adaptation import ADAPTATION
 from beyond.crossover import CROSSOVER
 from beyond.finalists import FINALISTS
+from beyond.gymnasium_tasks import GYMNASIUM_TASKS
 from beyond.held_out import HELD_OUT
 from beyond.lag import LAG
 from beyond.race import DIRECTIONS, SEMIFINALS
 from beyond.study import Study
 
 STUDIES: dict[str, Study] = {
-    study.name: study for study in (DIRECTIONS, SEMIFINALS, FINALISTS, ADAPTATION, HELD_OUT, CROSSOVER, LAG)
+    study.name: study
+    for study in (
+        DIRECTIONS,
+        SEMIFINALS,
+        FINALISTS,
+        ADAPTATION,
+        HELD_OUT,
+        CROSSOVER,
+        GYMNASIUM_TASKS,
+        LAG,
+    )
 }

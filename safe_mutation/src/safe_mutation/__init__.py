@@ -1,6 +1,7 @@
 """Safe (behaviour-preserving) mutation operators for evolving neural networks."""
 
 from safe_mutation.crossover_info import CrossoverInfo
+from safe_mutation.default_operator import SafeMutation
 from safe_mutation.distillation_crossover import DistillationCrossover
 from safe_mutation.fisher_crossover import FisherCrossover
 from safe_mutation.flat_network import FlatNetwork
@@ -32,5 +33,6 @@ __all__ = [
     "SMGAbs",
     "SMGRms",
     "SMGSum",
+    "SafeMutation",
     "make",
 ]

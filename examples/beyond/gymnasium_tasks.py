@@ -1,0 +1,122 @@
+"""The default operator in Gymnasium's own tasks, whose outputs have a scale of their own or none.
+
+Against the control, SM-G-SUM and SM-G-SO, each with the sigma whose children diverge as far in the median
+among the founders: what one would set who knows no more of the task than the default does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import mannwhitneyu
+
+from beyond.comparison import holm
+from beyond.gymnasium_task import GymnasiumTask
+from beyond.study import Study
+from evolution.algorithms.steady_state_ga import SteadyStateGA
+from evolution.atomic_file import read_json
+from evolution.breed import Birth, breed
+from evolution.experiment import Experiment
+from evolution.result import Search
+from paper.figure import Job, Request
+from safe_mutation import SMGSO, GaussianMutation, SafeMutation, SMGSum
+from safe_mutation.default_operator import DIVERGENCE
+
+# Not Acrobot, which the best of 32 random networks solve.
+ENVIRONMENTS = ("CartPole-v1", "Pendulum-v1", "LunarLander-v3", "MountainCarContinuous-v0")
+RUNS, EVALUATIONS = 10, 300
+ALGORITHM = SteadyStateGA(population_size=32, tournament_size=5)
+GUESS = 4  # children of a run in one batch
+
+
+def calibrated(kind: Callable[..., Any]) -> Callable[[GymnasiumTask], Any]:
+    """An operator of the paper, with a sigma for founders to diverge as far as by default."""
+
+    def make(task: GymnasiumTask) -> Any:
+        founders = breed(task, None, [Birth(None, 0, 0, n) for n in range(8)]).children  # type: ignore[arg-type]
+        genomes = np.stack([founder.genome for founder in founders])
+        seen: Any = [founder.experiences for founder in founders]
+        operator = kind(task.network, sigma=1.0)
+        return operator.calibrate(
+            genomes, divergence=DIVERGENCE, experiences=seen, per_parent=True, generator=0
+        )
+
+    return make
+
+
+def default(task: GymnasiumTask) -> SafeMutation:
+    """The default operator as it is."""
+    return SafeMutation(task.network)
+
+
+# Of each method: whether outputs have a scale of their own, and the operator.
+METHODS: dict[str, tuple[bool, Callable[[GymnasiumTask], Any]]] = {
+    "default": (True, default),
+    "default, raw outputs": (False, default),
+    "control": (True, calibrated(GaussianMutation)),
+    "SM-G-SUM": (True, calibrated(SMGSum)),
+    "SM-G-SO": (True, calibrated(SMGSO)),
+}
+
+
+@dataclass(frozen=True)
+class GymnasiumTasks(Study):
+    """Ten runs of every method in every task."""
+
+    def jobs(self, request: Request) -> list[Job]:
+        """A search for each method in each task."""
+        searches: list[Job] = []
+        for environment, (method, (natural, operator)) in product(ENVIRONMENTS, METHODS.items()):
+            task = GymnasiumTask(environment=environment, natural=natural)
+            experiment = Experiment(
+                task,
+                operator(task),
+                ALGORITHM,
+                request.seed,
+                request.runs or RUNS,
+                request.max_evaluations or EVALUATIONS,
+                stop_when_solved=False,
+                guess=GUESS,
+            )
+            file = self.file(request.results, environment, method)
+            work = request.work / self.name / environment / file.stem
+            command = request.command(self.name)
+            searches.append(Search(experiment, file, work, command, position=len(searches)))
+        return searches
+
+    def tables(self, results: Path) -> dict[str, str]:
+        """The median best return of the runs; and whether they differ from the default's."""
+        lines = [f"| task | {' | '.join(METHODS)} |", "| --- " * (1 + len(METHODS)) + "|"]
+        found = self._found(results)
+        others = [key for key in found if key[1] != "default" and (key[0], "default") in found]
+        tests = [mannwhitneyu(found[key], found[key[0], "default"]) for key in others]
+        corrected = dict(zip(others, holm([float(test.pvalue) for test in tests]), strict=True))
+        for environment in dict.fromkeys(environment for environment, _ in found):
+            cells = [environment]
+            for method in METHODS:
+                returns = found.get((environment, method))
+                p = corrected.get((environment, method))
+                cells.append("" if returns is None else f"{np.median(returns):.4g}")
+                cells[-1] += "" if p is None else f" (p = {p:.2g})"
+            lines.append(f"| {' | '.join(cells)} |")
+        return {"gymnasium": "\n".join(lines) + "\n"} if found else {}
+
+    def _found(self, results: Path) -> dict[tuple[str, str], list[float]]:
+        files = {key: self.file(results, *key) for key in product(ENVIRONMENTS, METHODS)}
+        return {
+            key: [run["best_fitness"] for run in read_json(file)["runs"]]
+            for key, file in files.items()
+            if file.exists()
+        }
+
+    def file(self, results: Path, environment: str, method: str) -> Path:
+        """The result of one method in one task."""
+        return self.folder(results) / environment / f"{method.replace(', ', '-').replace(' ', '-')}.json"
+
+
+GYMNASIUM_TASKS = GymnasiumTasks("beyond-gymnasium")
