@@ -87,3 +87,22 @@ def test_a_sigma_belongs_to_the_other_operators():
         SafeMutation(deep(), sigma=0.1)
     with pytest.raises(ValueError, match="expected divergence to be a positive number, got -1"):
         SafeMutation(deep(), divergence=-1)
+
+
+def test_a_search_runs_the_parents_once():
+    network, runs = FlatNetwork(deep()), []
+
+    def counted(params, inputs):
+        runs.append(params.detach())
+        return network(params, inputs)
+
+    parents = np.stack([network.flatten(deep()).numpy() for _ in range(5)])
+    op = SafeMutation(counted, chunk_size=2)
+    op(parents, experiences=SEEN.astype(np.float32), generator=1)  # finds out how to compute the network
+    runs.clear()
+    children, info = op(parents, experiences=SEEN.astype(np.float32), generator=1, return_info=True)
+    own = sum(torch.equal(run, torch.from_numpy(parents[:2])) for run in runs)
+    assert own == 2  # for the gradient, and beside the tangent in forward mode
+    other = SafeMutation(network)(parents, experiences=SEEN.astype(np.float32), generator=1)
+    np.testing.assert_allclose(children, other, rtol=1e-4, atol=1e-6)
+    assert info.status == ["converged"] * 5

@@ -9,8 +9,9 @@ parents are searched in lockstep; one that is finished takes no part in further 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -23,6 +24,7 @@ from safe_mutation.experiences import Experiences, take
 from safe_mutation.genomes import require_finite
 from safe_mutation.network import Network, run_rows
 from safe_mutation.out_of_memory import naming_chunk_size
+from safe_mutation.rows import Rows
 
 MAX_GROWTH = math.log(8.0)  # largest step of ln(magnitude) while the target is not yet bracketed
 FLAT_EXPANSIONS = 6  # so many of them in a row without growth: the outputs are saturated
@@ -84,6 +86,7 @@ def search(
     tolerance: float = 0.01,
     max_passes: int = 40,
     chunk_size: int | None = None,
+    outputs: Sequence[Rows] = (),
 ) -> LineSearch:
     """Find m > 0 for which divergence(w, w + step(m)) is the target, to a relative tolerance.
 
@@ -100,6 +103,7 @@ def search(
         tolerance: Accepted relative deviation from the target.
         max_passes: Forward passes before giving up.
         chunk_size: Parents in lockstep; by default what fits into caches.
+        outputs: Those of the parents in each lockstep, where they are known.
 
     Raises:
         ValueError: If the outputs of a parent are not finite.
@@ -113,8 +117,8 @@ def search(
         parents.clone(), np.zeros(number), np.zeros(number), ["exhausted"] * number, np.zeros(number, int)
     )
     with torch.no_grad():
-        for some in parents_at_once(parents, inputs, chunk_size, looped):
-            searches.in_lockstep(np.arange(number)[some])
+        for some, known in zip_longest(parents_at_once(parents, inputs, chunk_size, looped), outputs):
+            searches.in_lockstep(np.arange(number)[some], known)
     return searches.result
 
 
@@ -133,10 +137,10 @@ class _Searches:
     brackets: list[Bracket] = field(init=False)
     result: LineSearch = field(init=False)
 
-    def in_lockstep(self, numbers: np.ndarray) -> None:
-        """Search for some parents, given by their numbers."""
+    def in_lockstep(self, numbers: np.ndarray, base: Rows | None) -> None:
+        """Search for some parents, given by their numbers, and maybe their outputs."""
         chosen = slice(numbers[0], numbers[-1] + 1)
-        base = run_rows(self.network, self.parents[chosen], take(self.inputs, chosen))
+        base = base or run_rows(self.network, self.parents[chosen], take(self.inputs, chosen))
         require_finite(base.outputs, "finite outputs", chosen.start)
         miss = np.full(len(self.parents), np.inf)
         self.result.passes[numbers] = 1

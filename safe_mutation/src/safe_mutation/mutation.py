@@ -340,6 +340,7 @@ class Mutation:
             tolerance=self.tolerance,
             max_passes=self.max_passes,
             chunk_size=self.chunk_size,
+            outputs=request.outputs,
         )
         info = MutationInfo(
             divergence=request.per_parent(torch.from_numpy(result.divergence)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,18 +15,23 @@ from safe_mutation.experiences import Experiences
 from safe_mutation.genomes import Genomes
 from safe_mutation.intensity import Divergence, targets
 from safe_mutation.noise import Source, Streams, standard_normal
+from safe_mutation.rows import Rows
 
 PIECE = 2**22  # random numbers (16 MB) drawn at once where a second genome of them would be too much
 
 
 @dataclass(frozen=True)
 class Request:
-    """One call of an operator, read and checked: N parents, and their experiences (N, I, ...) if any."""
+    """One call of an operator, read and checked: N parents, and their experiences (N, I, ...) if any.
+
+    ``outputs`` are the parents' own, those of each pass, once something has computed them.
+    """
 
     genomes: Genomes
     streams: Streams
     inputs: Experiences | None
     mask: Tensor | None
+    outputs: list[Rows] = field(default_factory=list)
 
     @property
     def params(self) -> Tensor:

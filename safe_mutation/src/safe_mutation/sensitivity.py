@@ -27,6 +27,7 @@ from safe_mutation.network import Network, differentiable, run_rows
 from safe_mutation.out_of_memory import naming_chunk_size
 from safe_mutation.plan import Ways
 from safe_mutation.row_sums import combined
+from safe_mutation.rows import Rows
 from safe_mutation.tangent import tangent
 
 _LINEAR = ("linear layers", "linear layers, one parent at a time")
@@ -140,6 +141,7 @@ def second_order(
     direction: Tensor,
     *,
     chunk_size: int | None = None,
+    outputs: list[Rows] | None = None,
 ) -> Tensor:
     """SM-G-SO: s = sqrt(|H v|), H the Hessian of the divergence (equation 1) at the parent, shape (N, P).
 
@@ -152,6 +154,7 @@ def second_order(
         inputs: Experiences (N, I, ...).
         direction: v, shape (N, P).
         chunk_size: Parents per pass; by default what fits into caches.
+        outputs: A list to which the outputs of the parents of each pass are added.
     """
     network = planned(network)
     ways = network.prepare(params, inputs)
@@ -161,9 +164,11 @@ def second_order(
         with torch.enable_grad():
             leaf = params[chosen].detach().requires_grad_()
             rows = run_rows(network, leaf, some)
-            outputs = differentiable(rows.outputs)
+            found = differentiable(rows.outputs)
         change = tangent(network, params[chosen], direction[chosen], some, ways)
-        (product,) = torch.autograd.grad(outputs, leaf, grad_outputs=rows.mean_weights() * 2 * change)
+        (product,) = torch.autograd.grad(found, leaf, grad_outputs=rows.mean_weights() * 2 * change)
+        if outputs is not None:
+            outputs.append(Rows(found.detach(), rows.weights))
         return product.abs_().sqrt_()
 
     return _in_chunks(compute, params, _parents_at_once(params, inputs, chunk_size, ways))

@@ -101,7 +101,12 @@ class SMGSO(SMG):
         unit = self.direction == "unit" and self.sigma is not None
         vector = delta / torch.linalg.vector_norm(delta, dim=1, keepdim=True) if unit else delta
         return sensitivity.second_order(
-            self.network, request.params, request.inputs, vector, chunk_size=self.chunk_size
+            self.network,
+            request.params,
+            request.inputs,
+            vector,
+            chunk_size=self.chunk_size,
+            outputs=request.outputs,
         )
 
     @property
