@@ -7,7 +7,8 @@ The evaluation is a loop of a given length, so that all that is measured is the 
 parent's genome and 100 experiences go, the child's come. Every repetition does the same work in this process
 first. Overheads are CPU time, which a busy machine disturbs less than the rates: of this process for each
 task, and of the workers for each task more than it took here. ``--simulate`` puts an overhead into the cost
-model of examples/scaling.md and plays the queue.
+model of examples/scaling.md and plays the queue: how well workers are employed, and when the first of as many
+searches as there are cores for is solved, by the searches of ``reproduce.py beyond-lag``.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
+import evolution
 from evolution.breed import Birth, Brood, breed
 from evolution.domain import Domain, Evaluation
 from evolution.individual import Individual
@@ -37,6 +39,7 @@ from evolution.local_pool import LocalPool, ignore_signals
 from evolution.workers import Breeder, Here, Workers
 from safe_mutation import GaussianMutation
 
+EXAMPLES = Path(evolution.__file__).parents[1]
 REPETITIONS = 5
 IN_THE_MAKING = 2  # tasks for each worker
 EXPERIENCES = (100, 11)
@@ -240,6 +243,23 @@ def report_simulation(overhead: float) -> None:
                 print(f"{workers:7,}  {milliseconds:7,}  {factor:7} x each  {listed}")
 
 
+def report_solutions(overhead: float) -> None:
+    """Print when the first search is solved, for each lag; half as many cores as its lag share a search."""
+    from beyond.lag import LAG, LAGS, first_of  # it draws, too: nothing for workers to import
+
+    runs = LAG.runs(EXAMPLES / "results")
+    print("\nmedian time to the first solution of Recurrent Parity, in evaluations; times lognormal 0.5")
+    print("  cores  ms/task  " + "  ".join(f"{f'{name}':>9}" for name in runs))
+    for cores in (10, 100, 1_000, 10_000):
+        for milliseconds in (10, 100, 1_000):
+            times = []
+            for name, evaluations in runs.items():
+                workers = min(max(LAGS[name] // 2, 1), cores)
+                share = simulate(workers, milliseconds / 1000, overhead, LAGS[name], 0.5)
+                times.append(first_of(cores // workers, evaluations) / (workers * share))
+            print(f"{cores:7,}  {milliseconds:7,}  " + "  ".join(f"{time:9,.0f}" for time in times))
+
+
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -256,6 +276,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.simulate:
         report_simulation(arguments.overhead / 1e6)
+        report_solutions(arguments.overhead / 1e6)
     else:
         report(arguments)
 

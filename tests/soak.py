@@ -2,9 +2,10 @@
 
     PYTHONPATH=examples python tests/soak.py 200 --seed 1
 
-Searches follow one another, each with its own seed, until the kills are used up. Most kills come at
-any moment, also while processes start or lost tasks are computed again; one in five comes once a new
-checkpoint has been written. A search whose process has ended is started again by the same command.
+Searches follow one another, each with its own seed, until the kills are used up. Half the kills come at
+any moment, also while processes start or lost tasks are computed again; half come shortly after a new
+checkpoint, so that the search gets on whatever starting takes. A search whose process has ended is started
+again by the same command. Ctrl-C ends the kills; the search then goes on to its end, and is compared.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,12 +27,14 @@ import numpy as np
 
 import evolve
 from evolution import experiment
+from evolution.interrupts import deferred_interrupts
 
 SEARCH = [
     "recurrent-parity", "--operator", "SM-G-SUM", "--runs", "4", "--group", "2", "--lag", "2",
     "--workers", "2", "--max-evaluations", "600",
 ]  # fmt: skip
 CHECKPOINT_INTERVAL = 0.5  # seconds
+INTERRUPTED = 130  # exit status of a driver that was told to end, and has saved
 SAME = ("history.jsonl", "champion.npz", "record.json", "champion.safetensors")
 
 
@@ -97,20 +101,23 @@ class Disturbed:
         return self.folder.with_suffix(".said").read_text()
 
 
-def disturb(search: Disturbed, kills: int, chance: np.random.Generator, counts: Counter[str]) -> None:
-    """Kill its processes until it ends or kills are used up, and then let it end."""
+def disturb(
+    search: Disturbed, over: Callable[[], bool], chance: np.random.Generator, counts: Counter[str]
+) -> None:
+    """Kill its processes until it ends or kills are over, and then let it end."""
     while True:
-        if counts["killed"] < kills:
-            if chance.random() < 0.2:
+        if not over():
+            if chance.random() < 0.5:
                 search.wait_for_checkpoint()
+                time.sleep(chance.uniform(0, 0.5))
             else:
                 time.sleep(chance.uniform(0, 3))
             kill_one(search, chance, counts)
-        if counts["killed"] == kills or not search.process.is_alive():
+        if over() or not search.process.is_alive():
             said = search.finish()
             if search.process.exitcode == 0:
                 return
-            if search.process.exitcode != -signal.SIGKILL:
+            if search.process.exitcode not in (-signal.SIGKILL, INTERRUPTED):
                 assert "lost its worker 3 times" in said, said
                 counts["given up"] += 1
             search.start()
@@ -132,6 +139,20 @@ def kill_one(search: Disturbed, chance: np.random.Generator, counts: Counter[str
         print(dict(counts), flush=True)
 
 
+def compare(
+    base: Path, seed: int, over: Callable[[], bool], chance: np.random.Generator, counts: Counter[str]
+) -> None:
+    """A search that is disturbed with one that is not."""
+    whole = Disturbed(base / f"whole-{seed}", seed)
+    disturb(whole, lambda: True, chance, counts)
+    cut = Disturbed(base / f"cut-{seed}", seed)
+    disturb(cut, over, chance, counts)
+    for name in SAME:
+        ours, theirs = ((search.folder / name).read_bytes() for search in (whole, cut))
+        assert ours == theirs, f"{cut.folder / name} is not that of the undisturbed search"
+    counts["searches"] += 1
+
+
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -141,18 +162,11 @@ def main() -> None:
     chance, counts = np.random.default_rng(options.seed), Counter[str]()
     seed, began = options.seed, time.time()
     base = Path(tempfile.mkdtemp(prefix="soak-"))
-    while counts["killed"] < options.kills:
-        whole = Disturbed(base / f"whole-{seed}", seed)
-        whole.finish()
-        assert whole.process.exitcode == 0
-        cut = Disturbed(base / f"cut-{seed}", seed)
-        disturb(cut, options.kills, chance, counts)
-        for name in SAME:
-            ours, theirs = ((search.folder / name).read_bytes() for search in (whole, cut))
-            assert ours == theirs, f"{cut.folder / name} is not that of the undisturbed search"
-        counts["searches"] += 1
-        print(f"{time.time() - began:6.0f} s: {dict(counts)}, all the same", flush=True)
-        seed += 1
+    with deferred_interrupts() as interrupted:
+        while counts["killed"] < options.kills and not interrupted():
+            compare(base, seed, lambda: counts["killed"] >= options.kills or interrupted(), chance, counts)
+            print(f"{time.time() - began:6.0f} s: {dict(counts)}, all the same", flush=True)
+            seed += 1
     shutil.rmtree(base)
 
 

@@ -70,6 +70,12 @@ def test_scaling(copy):
     shares = [float(share) for share in re.findall(r"x each +([\d.]+)", said)]
     assert len(shares) == 24
     assert all(0 <= share <= 1 for share in shares)
+    _, _, times = said.partition("median time to the first solution")
+    rows = [line.split() for line in times.splitlines()[2:]]
+    assert len(rows) == 12
+    assert all(
+        float(row[-1].replace(",", "")) < float(row[2].replace(",", "")) for row in rows
+    )  # any lag helps
 
 
 def test_operators(copy):

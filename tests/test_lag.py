@@ -34,7 +34,7 @@ def test_the_first_of_several_runs_is_the_median_over_all_choices_of_them():
     evaluations = np.array([3.0, 5.0, 8.0, 13.0, np.inf])
     for number in (1, 2, 3):
         every = [min(chosen) for chosen in product(evaluations, repeat=number)]
-        assert first_of(number, evaluations) == np.median(every)
+        assert first_of(number, evaluations) == np.quantile(every, 0.5, method="inverted_cdf")
     assert first_of(500, evaluations) == 3
 
 
@@ -47,7 +47,7 @@ def test_lags_are_tested_against_none_and_compared_with_runs_on_their_own():
     assert [row[1] for row in rows] == ["20/20"] * 3
     assert rows[0][3] == ""
     assert "slower" not in rows[1][3] and "slower" in rows[2][3]
-    assert float(rows[2][4].replace(",", "")) == pytest.approx(np.median(5 * quick) / 128, abs=1)
+    assert float(rows[2][4].replace(",", "")) == pytest.approx(np.sort(5 * quick)[9] / 128, abs=1)
     assert float(rows[2][5].strip(" |").replace(",", "")) == quick.min()
 
 

@@ -11,6 +11,7 @@ PROGRAMS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 PAGES = [
     "README.md",
     "examples/README.md",
+    "examples/scaling.md",
     "examples/results/README.md",
     "examples/other_libraries/README.md",
     "safe_mutation/docs/no_experiences.md",
