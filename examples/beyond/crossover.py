@@ -16,7 +16,6 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from beyond.crossover_children import (
@@ -31,13 +30,14 @@ from beyond.crossover_children import (
 from beyond.crossover_operators import DIVERGENCE, LESSONS, OPERATORS, TOLERANCE
 from beyond.parents import solutions
 from beyond.study import Study
-from evolution.atomic_file import read_json, write_json
+from evolution.atomic_file import read_json
 from evolution.domain import Domain
 from evolution.domains.breadcrumb_hard_maze import BreadcrumbHardMaze
 from evolution.domains.hard_maze_picture import CHAMPION, draw_maze, draw_paths
 from evolution.domains.recurrent_parity import RecurrentParity
 from evolution.domains.topdown_maze import TopdownMaze
-from evolution.record import MACHINE, describe, is_finished, machine, versions
+from evolution.record import describe
+from paper.computation import Computation
 from paper.figure import Job, Request
 from paper.figures.pixel_mazes import FIGURE_6
 from paper.figures.success_curves import FIGURE_1, FIGURE_3, SuccessCurves
@@ -55,30 +55,21 @@ MEASURES = ("solves", "keeps the first", "keeps the second")
 
 
 @dataclass(frozen=True)
-class Children:
+class Children(Computation):
     """The children of all pairs of parents of one kind in one domain.
 
     Attributes:
         name: Of the domain.
         kind: Strangers or siblings.
-        solutions: Genomes (S, P).
-        result: The JSON file to write; the children's genomes are not kept.
-        seed: Of the operators.
-        command: Command line that repeats it.
+        solutions: Genomes (S, P). The children's are not kept.
     """
 
     name: str
     kind: str
     solutions: np.ndarray
-    result: Path
-    seed: int
-    command: str = ""
 
-    def __call__(self) -> None:
-        """Make and measure the children, unless that has been done."""
-        if is_finished(self.result, self.record()):
-            return
-        torch.set_num_threads(1)
+    def compute(self) -> dict[str, Any]:
+        """Make and measure the children."""
         domain, _ = DOMAINS[self.name]
         number = len(self.solutions)
         parents = self.solutions if self.kind == STRANGERS else mutants(domain, self.solutions, self.seed)
@@ -87,9 +78,9 @@ class Children:
             operator: measure(domain, parents, places, OPERATORS[operator], self.seed)
             for operator in tqdm(OPERATORS, desc=f"{self.name}, {self.kind}")
         }
-        write_json(self.result, {"command": self.command, "record": self.record(), "children": found})
+        return {"children": found}
 
-    def record(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
         """What decides the outcome."""
         return {
             "domain": describe(DOMAINS[self.name][0]),
@@ -100,8 +91,6 @@ class Children:
             "lessons": LESSONS,
             "operators": list(OPERATORS),
             "seed": self.seed,
-            "versions": versions(),
-            MACHINE: machine(),
         }
 
 
@@ -153,7 +142,8 @@ class Crossover(Study):
             found = solutions(figure, domain, request.results, number, request.seed)
             for kind in PLACES:
                 result = self._data(request.results, name, kind)
-                jobs.append(Children(name, kind, found, result, request.seed, request.command(self.name)))
+                command = request.command(self.name)
+                jobs.append(Children(result, request.seed, name, kind, found, command=command))
         if not jobs:
             raise ValueError(f"expected solutions of figure-1, -3 or -6 in {request.results}: run them first")
         return jobs

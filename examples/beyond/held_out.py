@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import matplotlib.pyplot as plt
@@ -25,12 +25,13 @@ from beyond.comparison import holm
 from beyond.directions import EXPONENTS, Setting
 from beyond.parents import random_genomes, solutions
 from beyond.study import COLOURS, Study
-from evolution.atomic_file import read_json, write_json
+from evolution.atomic_file import read_json
 from evolution.domain import Domain
 from evolution.domains.breadcrumb_hard_maze import ENVIRONMENT, BreadcrumbHardMaze
 from evolution.domains.recurrent_parity import STRINGS, RecurrentParity
 from evolution.randomness import Purpose, stream
-from evolution.record import MACHINE, describe, is_finished, machine, versions
+from evolution.record import describe
+from paper.computation import Computation
 from paper.figure import Job, Request
 from paper.figures.success_curves import FIGURE_1, FIGURE_3
 from paper.style import save_figure
@@ -99,26 +100,19 @@ DOMAINS = {
 
 
 @dataclass(frozen=True)
-class Children:
+class Children(Computation):
     """All children of all parents.
 
     Attributes:
         parents: Genomes (N, P) for each domain and kind.
-        result: The JSON file to write.
-        seed: Of experiences and mutations.
-        command: Command line that repeats it.
     """
 
-    parents: dict[tuple[str, str], np.ndarray]
-    result: Path
-    seed: int
-    command: str = ""
+    indent: ClassVar[int | None] = 1
 
-    def __call__(self) -> None:
-        """Compute the ratios, unless they are there already."""
-        if is_finished(self.result, self.record()):
-            return
-        torch.set_num_threads(1)
+    parents: dict[tuple[str, str], np.ndarray]
+
+    def compute(self) -> dict[str, Any]:
+        """Compute the ratios."""
         found: Ratios = {name: {kind: {} for kind in KINDS} for name in DOMAINS}
         cases = list(product(self.parents.items(), OPERATORS))
         for ((name, kind), genomes), one in tqdm(cases, desc="operators"):
@@ -126,9 +120,9 @@ class Children:
             seen, others = sets_of(domain, genomes, self.seed)
             for experiences, row in ratios(domain, one, genomes, seen, others, self.seed).items():
                 found[name][kind].setdefault(experiences, {})[one.name] = row
-        write_json(self.result, {"command": self.command, "record": self.record(), "ratios": found}, indent=1)
+        return {"ratios": found}
 
-    def record(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
         """What decides the outcome."""
         return {
             "seed": self.seed,
@@ -138,8 +132,6 @@ class Children:
                 f"{name}, {kind}": describe(genomes) for (name, kind), genomes in self.parents.items()
             },
             "operators": {one.name: one.options for one in OPERATORS},
-            "versions": versions(),
-            MACHINE: machine(),
         }
 
 
@@ -200,7 +192,8 @@ class HeldOut(Study):
         for name, (domain, figure, _) in DOMAINS.items():
             parents[name, KINDS[0]] = solutions(figure, domain, request.results, number, request.seed)
             parents[name, KINDS[1]] = random_genomes(domain, number, request.seed)
-        return [Children(parents, self._data(request.results), request.seed, request.command(self.name))]
+        result, command = self._data(request.results), request.command(self.name)
+        return [Children(result, request.seed, parents, command=command)]
 
     def draw(self, results: Path) -> None:
         """A panel for each kind of experiences, a row for each kind of parents."""

@@ -10,17 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.stats import wilcoxon
 from tqdm import tqdm
 
-from evolution.atomic_file import read_json, write_json
+from evolution.atomic_file import read_json
 from evolution.domains.breadcrumb_hard_maze import BreadcrumbHardMaze
 from evolution.domains.hard_maze_picture import CHILDREN, CONTROL_SIGMA, children, same_length
 from evolution.individual import Individual
-from evolution.record import MACHINE, describe, is_finished, machine, versions
+from evolution.record import describe
+from paper.computation import Computation
 from paper.figure import Figure, Job, Request
 from paper.figures.success_curves import FIGURE_3
 from paper.style import METHODS, SM_G
@@ -32,33 +33,27 @@ Shares = dict[str, dict[str, list[float]]]  # step length -> operator -> share o
 
 
 @dataclass(frozen=True)
-class Mutations:
+class Mutations(Computation):
     """The children of all solutions.
 
     Attributes:
         parents: The solutions.
-        result: The JSON file to write.
-        seed: Of the mutations.
-        command: Command line that repeats it.
     """
 
-    parents: list[Individual]
-    result: Path
-    seed: int
-    command: str = ""
+    indent: ClassVar[int | None] = 1
 
-    def __call__(self) -> None:
-        """Evaluate the children, unless their shares are there already."""
-        if is_finished(self.result, self.record()):
-            return
+    parents: list[Individual]
+
+    def compute(self) -> dict[str, Any]:
+        """Evaluate the children."""
         rows: Shares = {length: {} for length in LENGTHS}
         for parent in tqdm(self.parents, desc="solutions"):
             for length, share_by_method in shares(parent, self.seed).items():
                 for method, share in share_by_method.items():
                     rows[length].setdefault(method, []).append(share)
-        write_json(self.result, {"command": self.command, "record": self.record(), "shares": rows}, indent=1)
+        return {"shares": rows}
 
-    def record(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
         """What decides the outcome."""
         return {
             "domain": describe(DOMAIN) | {"network": repr(DOMAIN.network)},
@@ -67,8 +62,6 @@ class Mutations:
             "control_sigma": CONTROL_SIGMA,
             "children": CHILDREN,
             "seed": self.seed,
-            "versions": versions(),
-            MACHINE: machine(),
         }
 
 
@@ -104,7 +97,8 @@ class MazeMutants(Figure):
             ValueError: If a method's solutions are missing.
         """
         parents = list(chain.from_iterable(FIGURE_3.solutions(request.results).values()))
-        return [Mutations(parents, self._data(request.results), request.seed, request.command(self.name))]
+        result, command = self._data(request.results), request.command(self.name)
+        return [Mutations(result, request.seed, parents, command=command)]
 
     def tables(self, results: Path) -> dict[str, str]:
         """Mean shares and p-values."""

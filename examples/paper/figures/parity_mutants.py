@@ -15,11 +15,12 @@ import numpy as np
 from scipy.stats import mannwhitneyu
 from tqdm import tqdm
 
-from evolution.atomic_file import read_json, write_json
+from evolution.atomic_file import read_json
 from evolution.domains.recurrent_parity import STRINGS, RecurrentParity
 from evolution.individual import Individual
 from evolution.randomness import Purpose, stream
-from evolution.record import MACHINE, describe, is_finished, machine, versions
+from evolution.record import describe
+from paper.computation import Computation
 from paper.figure import Figure, Job, Request
 from paper.figures.success_curves import FIGURE_1
 from paper.statistics import Claim
@@ -36,25 +37,17 @@ Correct = dict[str, dict[str, list[list[int]]]]  # evolved by -> mutated by -> s
 
 
 @dataclass(frozen=True)
-class Mutations:
+class Mutations(Computation):
     """All mutants of all solutions.
 
     Attributes:
         parents: The solutions, for each method that evolved them.
-        result: The JSON file to write.
-        seed: Of the mutations.
-        command: Command line that repeats it.
     """
 
     parents: dict[str, list[Individual]]
-    result: Path
-    seed: int
-    command: str = ""
 
-    def __call__(self) -> None:
-        """Count the strings that mutants get right, unless the counts are there already."""
-        if is_finished(self.result, self.record()):
-            return
+    def compute(self) -> dict[str, Any]:
+        """Count the strings that mutants get right."""
         correct: dict[str, Any] = {}
         histogram: dict[str, list[int]] = {}
         for evolved_by in tqdm(METHODS, desc="solutions by method"):
@@ -66,10 +59,9 @@ class Mutations:
             if evolved_by == "control":
                 for mutator in MUTATORS:
                     histogram[mutator] = self._mutants(mutator, 0, genomes[0], HISTOGRAM)
-        content = {"command": self.command, "record": self.record()}
-        write_json(self.result, content | {"correct": correct, "histogram": histogram})
+        return {"correct": correct, "histogram": histogram}
 
-    def record(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
         """What decides the outcome."""
         genomes = {
             method: describe(np.stack([p.genome for p in parents])) if parents else "none"
@@ -81,8 +73,6 @@ class Mutations:
             "histogram": HISTOGRAM,
             "parents": genomes,
             "operators": {mutator: describe(operator_of(mutator)) for mutator in MUTATORS},
-            "versions": versions(),
-            MACHINE: machine(),
         }
 
     def _mutants(self, mutator: str, number: int, genome: np.ndarray, mutations: int) -> list[int]:
@@ -112,7 +102,7 @@ class ParityMutants(Figure):
             ValueError: If a method's solutions are missing.
         """
         parents, result = FIGURE_1.solutions(request.results), self._data(request.results)
-        return [Mutations(parents, result, request.seed, request.command(self.name))]
+        return [Mutations(result, request.seed, parents, command=request.command(self.name))]
 
     def draw(self, results: Path) -> None:
         """Draw both panels."""

@@ -11,10 +11,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from tqdm import tqdm
 
-from evolution.atomic_file import read_json, write_json
+from evolution.atomic_file import read_json
 from evolution.domains.toy import TASKS, Toy
 from evolution.experiment import Experiment
-from evolution.record import MACHINE, is_finished, machine, versions
+from paper.computation import Computation
 from paper.figure import Figure, Job, Request
 from paper.statistics import Claim
 from paper.style import COLOURS, METHODS, SM_G, save_figure
@@ -25,33 +25,25 @@ Errors = dict[str, dict[str, np.ndarray]]  # task -> method -> errors (runs, rec
 
 
 @dataclass(frozen=True)
-class Climbs:
+class Climbs(Computation):
     """All hill climbers of the figure.
 
     Attributes:
-        result: The JSON file to write.
-        seed: Of the experiments.
         runs: Hill climbers of each method on each task.
         steps: Children of each.
-        command: Command line that repeats it.
     """
 
-    result: Path
-    seed: int
     runs: int
     steps: int
-    command: str = ""
 
-    def __call__(self) -> None:
-        """Compute the errors, unless they are there already."""
-        if is_finished(self.result, self.record()):
-            return
+    def compute(self) -> dict[str, Any]:
+        """Compute the errors."""
         errors: dict[str, Any] = {task: {} for task in TASKS}
         cases = [(task, method) for task in TASKS for method in METHODS]
         for task, method in tqdm(cases, desc="hill climbers"):
             climbed = climb(self.experiment(task, method))
             errors[task][method] = [[float(f"{error:.4g}") for error in run] for run in climbed]
-        write_json(self.result, {"command": self.command, "record": self.record(), "errors": errors})
+        return {"errors": errors}
 
     def experiment(self, task: str, method: str) -> Experiment:
         """The hill climbers of one method on one task; they climb on when they have solved it."""
@@ -60,7 +52,7 @@ class Climbs:
         )
         return dataclasses.replace(climbers, stop_when_solved=False)
 
-    def record(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
         """What decides the outcome, but for what table S1 and the domain have for each case."""
         cases = {
             f"{task}, {method}": {
@@ -71,8 +63,7 @@ class Climbs:
             for task in TASKS
             for method in METHODS
         }
-        sizes = {"seed": self.seed, "runs": self.runs, "steps": self.steps}
-        return sizes | {"cases": cases, "versions": versions(), MACHINE: machine()}
+        return {"seed": self.seed, "runs": self.runs, "steps": self.steps, "cases": cases}
 
 
 def climb(experiment: Experiment) -> np.ndarray:
@@ -97,7 +88,8 @@ class ToyErrors(Figure):
         row = TABLE_S2["toy"]
         steps = request.max_evaluations or row.max_evaluations
         command = request.command(self.name)
-        return [Climbs(self._data(request.results), request.seed, request.runs or row.runs, steps, command)]
+        result, runs = self._data(request.results), request.runs or row.runs
+        return [Climbs(result, request.seed, runs, steps, command=command)]
 
     def draw(self, results: Path) -> None:
         """Draw the mean errors with their 95 % confidence bands."""
