@@ -58,7 +58,10 @@ def test_ratios_equal_loops():
         ratios = []
         for child in range(held_out.CHILDREN):
             noise = held_out.stream(7, n, child, held_out.Purpose.ROBUSTNESS)
-            operator = held_out.make("SM-G-SUM", PARITY.network, divergence=0.02, exponent=0.5)
+            tolerance = one.options["tolerance"]
+            operator = held_out.make(
+                "SM-G-SUM", PARITY.network, divergence=0.02, exponent=0.5, tolerance=tolerance
+            )
             genome = operator(parent, experiences=seen[n], generator=noise)
             sums = []
             for strings in (others["the other eight strings"][n], seen[n]):
