@@ -239,27 +239,22 @@ def a_worker_searches():
     return any(found and int(found[1], 16) >> (signal.SIGTERM - 1) & 1 for found in caught)
 
 
-def test_several_processes_that_are_ended_go_on_to_the_same_files(tmp_path, capsys):
-    shorter = ("--max-evaluations", "1000")
-    assert reproduce.main(reproduction(tmp_path / "one", *shorter)) == 0
-    several = reproduction(tmp_path / "two", *shorter)
-
+def test_several_processes_that_are_ended_go_on_to_the_same_files(whole, tmp_path, capsys):
     def end():
         while not a_worker_searches():  # the other may be starting, and ends at once: the pool is broken
             time.sleep(0.01)
-        time.sleep(0.2)
         os.kill(os.getpid(), signal.SIGTERM)
 
     ending = threading.Thread(target=end, daemon=True)
     ending.start()
-    assert reproduce.main([*several, "--workers", "2"]) == 130
+    assert reproduce.main(reproduction(tmp_path, "--workers", "2")) == 130
     ending.join()
     assert "the same command goes on" in capsys.readouterr().err
-    assert list((tmp_path / "two" / "work").rglob("checkpoint.npz"))
-    assert files(tmp_path / "one" / "results").keys() != files(tmp_path / "two" / "results").keys()
-    assert reproduce.main(several) == 0
-    assert files(tmp_path / "one" / "results") == files(tmp_path / "two" / "results")
-    assert not list((tmp_path / "two" / "work").rglob("*.npz"))
+    assert list((tmp_path / "work").rglob("checkpoint.npz"))
+    assert files(tmp_path / "results").keys() != files(whole / "results").keys()
+    assert reproduce.main(reproduction(tmp_path)) == 0
+    assert files(tmp_path / "results") == files(whole / "results")
+    assert not list((tmp_path / "work").rglob("*.npz"))
 
 
 def test_results_of_other_settings_are_not_mixed(whole, capsys):
