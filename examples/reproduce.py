@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import multiprocessing
 import os
 import signal
 import sys
@@ -19,7 +18,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from beyond.studies import STUDIES
 from evolution.atomic_file import require_writable
@@ -73,12 +71,13 @@ def spread(job: Job, options: argparse.Namespace) -> None:
 
 
 def run_side_by_side(jobs: list[Job], workers: int) -> None:
-    """Run whole jobs in processes of their own; one that is lost goes on from its checkpoint in another."""
-    lock = multiprocessing.get_context("spawn").RLock()
-    tqdm.set_lock(lock)
+    """Run whole jobs in processes of their own; one that is lost goes on from its checkpoint in another.
+
+    Their progress bars share no lock: one that ended with it, its reader gone, would keep the others waiting.
+    """
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with Crew(partial(LocalPool, workers, tqdm.set_lock, (lock,), signal.SIGTERM)) as crew:
+        with Crew(partial(LocalPool, workers, farewell=signal.SIGTERM)) as crew:
             tasks = [crew.submit(f"job {number + 1}", run_one, job) for number, job in enumerate(jobs)]
             for task in tasks:
                 crew.result(task)

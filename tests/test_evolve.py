@@ -2,10 +2,13 @@
 
 import json
 import os
+import pickle
 import re
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -255,6 +258,18 @@ def test_several_processes_that_are_ended_go_on_to_the_same_files(whole, tmp_pat
     assert reproduce.main(reproduction(tmp_path)) == 0
     assert files(tmp_path / "results") == files(whole / "results")
     assert not list((tmp_path / "work").rglob("*.npz"))
+
+
+def test_workers_share_nothing_that_one_could_hold_when_it_ends(monkeypatch):
+    class Pool(ThreadPoolExecutor):
+        def __init__(self, *arguments, **keywords):
+            pickle.dumps((arguments, keywords))  # no lock can be pickled
+            super().__init__(1)
+
+    monkeypatch.setattr(reproduce, "LocalPool", Pool)
+    done = []
+    reproduce.run_side_by_side([partial(done.append, number) for number in range(3)], 2)
+    assert done == [0, 1, 2]
 
 
 def test_results_of_other_settings_are_not_mixed(whole, capsys):

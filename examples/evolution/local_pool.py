@@ -22,23 +22,19 @@ class LocalPool(ProcessPoolExecutor):
 
     Args:
         workers: Number of processes.
-        initializer: Called first in each, with ``initargs``.
-        initargs: Its arguments.
+        initializer: Called first in each.
         farewell: The signal that ends them; what ignores it is waited for.
     """
 
     def __init__(
         self,
         workers: int,
-        initializer: Callable[..., None] | None = None,
-        initargs: tuple[Any, ...] = (),
+        initializer: Callable[[], None] | None = None,
         farewell: signal.Signals = signal.SIGKILL,
     ) -> None:
         _end_if_importing_the_script()
         self.context = _NotedSpawns(farewell)
-        super().__init__(
-            workers, mp_context=self.context, initializer=_begin, initargs=(initializer, initargs)
-        )
+        super().__init__(workers, mp_context=self.context, initializer=_begin, initargs=(initializer,))
 
     def kill_workers(self) -> None:
         """End all processes, whatever they do; the pool is of no use any more."""
@@ -99,10 +95,10 @@ def _end_if_importing_the_script() -> None:
         )
 
 
-def _begin(initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
+def _begin(initializer: Callable[[], None] | None) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if initializer is not None:
-        initializer(*initargs)
+        initializer()
 
 
 def _end_with_parent() -> None:
