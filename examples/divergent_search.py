@@ -5,7 +5,8 @@
 
 A run is a line of examples/results/divergent-search/ALGORITHM.jsonl. Runs that are there are not run again:
 the command goes on where it was cut short. Operators have the paper's settings. Whatever the algorithm
-keeps, coverage and QD score are those of one grid of 50 x 50 places, into which every child goes.
+keeps, coverage and QD score are those of one grid of 50 x 50 places, into which every child goes. A run's
+``places`` are its filled ones at the end, row by row (y first), as the bits of a hexadecimal number.
 """
 
 from __future__ import annotations
@@ -18,17 +19,20 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.ticker import PercentFormatter
 from ribs.archives import GridArchive, ProximityArchive
 from scipy.stats import mannwhitneyu
 
 from evolution.domains.breadcrumb_hard_maze import BreadcrumbHardMaze
+from evolution.domains.hard_maze_picture import draw_maze
 from paper.style import COLOURS, METHODS, save_figure
 from safe_mutation import make
 
 RESULTS = Path(__file__).parent / "results" / "divergent-search"
 ALGORITHMS = ("map-elites", "novelty-search")
 BATCH, KEPT = 100, 100  # children at once; experiences that an elite keeps
-SIDE, FARTHEST = 203.0, 634.0  # of the maze, in its units; the longest way to the goal
+PLACES, SIDE = 50, 203.0  # along one side of the grid; the maze's side, in its units
+FARTHEST = 634.0  # the longest way to the goal
 DOMAIN = BreadcrumbHardMaze()
 FIELDS: dict[str, Any] = {"experiences": ((KEPT, 11), np.float32)}
 
@@ -37,7 +41,7 @@ def new_grid(seed: int) -> GridArchive:
     """Elites by where they end; each scores how much nearer to the goal that is than the farthest place."""
     return GridArchive(
         solution_dim=DOMAIN.network.num_params,
-        dims=[50, 50],
+        dims=[PLACES, PLACES],
         ranges=[(0, SIDE), (0, SIDE)],
         qd_score_offset=-FARTHEST,
         extra_fields=FIELDS,
@@ -98,7 +102,9 @@ def search(algorithm: str, method: str, seed: int, evaluations: int) -> tuple[di
             per_parent=True,
             generator=rng,
         )
-    return record | {"solved_at": solved_at}, grid
+    filled = np.zeros((PLACES, PLACES), dtype=bool)
+    filled.T.flat[grid.data("index")] = True
+    return record | {"solved_at": solved_at, "places": np.packbits(filled).tobytes().hex()}, grid
 
 
 def read_runs(algorithm: str, results: Path) -> list[dict]:
@@ -124,6 +130,26 @@ def draw(algorithm: str, results: Path) -> None:
         axis.set(xlabel="evaluations", ylabel={"qd_score": "QD score"}.get(column, column))
     axes[0].legend(fontsize=8)
     save_figure(figure, results / algorithm)
+
+
+def filled_places(run: dict) -> np.ndarray:
+    """Where robots had ended by the end of a run: (50, 50) bool, y before x."""
+    bits = np.unpackbits(np.frombuffer(bytes.fromhex(run["places"]), dtype=np.uint8), count=PLACES**2)
+    return bits.reshape(PLACES, PLACES).astype(bool)
+
+
+def draw_archives(algorithm: str, results: Path) -> None:
+    """The maze once for each operator; how dark a place is says in how many runs a robot has ended there."""
+    runs = read_runs(algorithm, results)
+    figure, axes = plt.subplots(1, len(METHODS), figsize=(10, 2.2), layout="constrained")
+    for method, axis in zip(METHODS, axes, strict=True):
+        draw_maze(axis)
+        axis.set_title(method)
+        mine = [filled_places(run) for run in runs if run["method"] == method]
+        share = np.mean(mine, axis=0) if mine else np.zeros((PLACES, PLACES))
+        image = axis.imshow(share, extent=(0, SIDE, SIDE, 0), cmap="Reds", vmin=0, vmax=1)
+    figure.colorbar(image, ax=axes, shrink=0.8, label="share of the runs", format=PercentFormatter(1.0))
+    save_figure(figure, results / f"{algorithm}-archives")
 
 
 def table(algorithm: str, results: Path) -> str:
@@ -155,7 +181,7 @@ def main() -> None:
     parser.add_argument("algorithm", choices=ALGORITHMS)
     parser.add_argument("methods", nargs="*", default=METHODS, choices=METHODS)
     parser.add_argument("--runs", type=int, default=20)
-    parser.add_argument("--evaluations", type=int, default=5000)
+    parser.add_argument("--evaluations", type=int, default=10_000)
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -168,6 +194,7 @@ def main() -> None:
                 with open(options.results / f"{options.algorithm}.jsonl", "a") as file:
                     file.write(json.dumps(record) + "\n")
     draw(options.algorithm, options.results)
+    draw_archives(options.algorithm, options.results)
     print(table(options.algorithm, options.results))
 
 

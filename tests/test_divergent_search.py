@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import divergent_search
-from divergent_search import ALGORITHMS, DOMAIN, FARTHEST, SIDE, search
+from divergent_search import ALGORITHMS, DOMAIN, FARTHEST, METHODS, SIDE, filled_places, search
+
+EVALUATIONS = {"map-elites": 10_000, "novelty-search": 5_000}  # of the results
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -28,6 +30,7 @@ def test_coverage_and_score_are_those_of_every_child(algorithm, monkeypatch):
     assert record["coverage"] == [pytest.approx(len(best) / 2500, abs=1e-4)]
     assert record["qd_score"] == [pytest.approx(sum(best.values()) + FARTHEST * len(best), abs=1)]
     assert len(grid) == len(best)
+    assert {(x, y) for y, x in np.argwhere(filled_places(record))} == set(best)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -60,7 +63,7 @@ def test_runs_that_are_there_are_not_run_again(tmp_path, monkeypatch, capsys):
     def quick(algorithm, method, seed, evaluations):
         seen.append((method, seed))
         curve = {"evaluations": [500, 1000], "coverage": [0.1, 0.1 * seed], "qd_score": [10, 100 * seed]}
-        return {"method": method, "seed": seed, "solved_at": None, **curve}, None
+        return {"method": method, "seed": seed, "solved_at": None, "places": "0" * 626, **curve}, None
 
     monkeypatch.setattr(divergent_search, "search", quick)
     for runs in (2, 3):
@@ -71,7 +74,23 @@ def test_runs_that_are_there_are_not_run_again(tmp_path, monkeypatch, capsys):
     lines = (tmp_path / "map-elites.jsonl").read_text().splitlines()
     assert [json.loads(line)["seed"] for line in lines] == [1, 1, 2, 2, 3, 3]
     assert "| SM-G-SO | 3 | 0.200 (0.150 to 0.250) | 200 (150 to 250) | 1 | 0 |" in capsys.readouterr().out
-    assert (tmp_path / "map-elites.png").read_bytes().startswith(b"\x89PNG")
+    for picture in ("map-elites.png", "map-elites-archives.png"):
+        assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_place_is_as_dark_as_runs_have_ended_there(tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(divergent_search, "save_figure", lambda figure, stem: figures.append(figure))
+    places = np.zeros((2, 50, 50), dtype=bool)
+    places[0, 1, 2] = places[1, 1, 2] = places[1, 3, 4] = True
+    runs = [{"method": "SM-R", "places": np.packbits(each).tobytes().hex()} for each in places]
+    (tmp_path / "map-elites.jsonl").write_text("".join(json.dumps(run) + "\n" for run in runs))
+    divergent_search.draw_archives("map-elites", tmp_path)
+    divergent_search.plt.close(figures[0])
+    [image] = figures[0].axes[METHODS.index("SM-R")].images
+    assert np.argwhere(image.get_array()).tolist() == [[1, 2], [3, 4]]
+    assert image.get_array()[[1, 3], [2, 4]].tolist() == [1.0, 0.5]
+    assert image.get_extent() == [0, SIDE, SIDE, 0]  # as the maze's walls: y grows downwards
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -79,7 +98,10 @@ def test_the_page_shows_the_results(algorithm):
     results = divergent_search.RESULTS
     assert divergent_search.table(algorithm, results) in (results / "README.md").read_text()
     runs = divergent_search.read_runs(algorithm, results)
-    assert len({(run["method"], run["seed"]) for run in runs}) == len(runs) > 0
+    assert sorted((run["method"], run["seed"]) for run in runs) == sorted(
+        (method, seed) for method in METHODS for seed in range(1, 21)
+    )
     for run in runs:
-        assert run["evaluations"] == list(range(500, 5001, 500))
+        assert run["evaluations"] == list(range(500, EVALUATIONS[algorithm] + 1, 500))
+        assert filled_places(run).mean() == pytest.approx(run["coverage"][-1], abs=1e-4)
         assert run["coverage"] == sorted(run["coverage"])  # a place that has an elite keeps one
