@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,21 +10,19 @@ from torch import Tensor
 
 from safe_mutation import line_search, scaling, sensitivity
 from safe_mutation.arguments import doc, documented, require_count, require_positive
-from safe_mutation.batched_network import planned
-from safe_mutation.crossover_info import CrossoverInfo
+from safe_mutation.crossover import Crossover
 from safe_mutation.experiences import Experiences, take
 from safe_mutation.genomes import require_finite
 from safe_mutation.line_search import Lanes, Step
-from safe_mutation.noise import Generator, RandomSigns
-from safe_mutation.pairs import Pairs, read_pairs
-from safe_mutation.plain_mode import plain_mode
+from safe_mutation.noise import RandomSigns
+from safe_mutation.pairs import Pairs
 
 SEARCHING = 0.9  # of the square-root law: where a search for the divergence begins
 
 
 @documented
 @dataclass(frozen=True)
-class FisherCrossover:
+class FisherCrossover(Crossover):
     """A child between two parents: w = (s_a^2 w_a + s_b^2 w_b) / (s_a^2 + s_b^2), no further than is safe.
 
     s is each parent's root mean square sensitivity on its own experiences, so that the merge is a precise
@@ -35,9 +31,6 @@ class FisherCrossover:
     the way, if they do not diverge so far. Neither rewards nor training are needed; not in the paper.
     """
 
-    network: Any = field(
-        metadata=doc("As for the mutations: an nn.Module, or a function of genomes and experiences.")
-    )
     divergence: float | None = field(
         default=None,
         kw_only=True,
@@ -52,9 +45,6 @@ class FisherCrossover:
     max_passes: int = field(
         default=40, kw_only=True, metadata=doc("Forward passes before the search for it gives up.")
     )
-    max_experiences: int | None = field(
-        default=100, kw_only=True, metadata=doc("Use at most so many of each parent; None for all.")
-    )
     probes: int | None = field(
         default=4,
         kw_only=True,
@@ -63,60 +53,19 @@ class FisherCrossover:
             "None for exact ones, which take much longer."
         ),
     )
-    chunk_size: int | None = field(
-        default=None, kw_only=True, metadata=doc("Pairs computed at once; by default what fits into caches.")
-    )
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "network", planned(self.network))
+        super().__post_init__()
         if self.divergence is not None:
             require_positive("divergence", self.divergence)
         require_positive("tolerance", self.tolerance)
         require_count("max_passes", self.max_passes, least=3)
-        for name in ("max_experiences", "probes", "chunk_size"):
-            require_count(name, getattr(self, name))
+        require_count("probes", self.probes)
 
-    def __call__(
-        self,
-        parents: Any,
-        others: Any,
-        *,
-        experiences: Any,
-        per_parent: bool = False,
-        generator: Generator | Sequence[Generator] = None,
-        return_info: bool = False,
-    ) -> Any:
-        """Cross pairs of parents.
-
-        Args:
-            parents: First parents (N, P), or one (P,), whose behaviour the divergence protects.
-            others: Second parents, as many, of the same network.
-            experiences: A pair: what the first parents have seen and what the second have, each in any form
-                that mutations take.
-            per_parent: Whether every parent brings a set of its own.
-            generator: A seed or generator, or a sequence of one for each pair. It draws probes, and
-                experiences where there are more than are used.
-            return_info: Also return a CrossoverInfo.
-
-        Returns:
-            Children: a fresh array like ``parents``; with ``return_info`` a pair (children, info).
-
-        Raises:
-            ValueError: On parents of different networks, on values that are not finite, and on experiences on
-                which no weight of either parent has any effect, as where both are saturated.
-            TypeError: On arrays of the wrong kind, and on a network without gradients.
-        """
-        with plain_mode():
-            pairs = read_pairs(
-                self.network, parents, others, experiences, per_parent, generator, self.max_experiences
-            )
-            towards = self._merge(pairs) - pairs.params
-            children, share, passes = self._step(pairs, towards)
-            children = children.to(pairs.genomes.dtype)
-            restored = pairs.genomes.restore(children)
-            if not return_info:
-                return restored
-            return restored, CrossoverInfo.of(self.network, pairs, children, share, passes)
+    def _cross(self, pairs: Pairs) -> tuple[Tensor, np.ndarray, int]:
+        """Children (N, P), how far along the way they are (N,), and the forward passes of the search."""
+        towards = self._merge(pairs) - pairs.params
+        return self._step(pairs, towards)
 
     def _merge(self, pairs: Pairs) -> Tensor:
         """The weighted mean of each pair (N, P); a weight without effect on either is the plain mean."""
