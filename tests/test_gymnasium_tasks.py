@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from beyond.gymnasium_task import GymnasiumTask
-from beyond.gymnasium_tasks import GYMNASIUM_TASKS, METHODS
+from beyond.gymnasium_tasks import GYMNASIUM_TASKS, METHODS, order
 from evolution.atomic_file import write_json
 
 
@@ -44,10 +44,24 @@ def test_outputs_have_a_scale_of_their_own_or_none():
 
 def test_the_table_compares_with_the_default(tmp_path):
     for number, method in enumerate(METHODS):
-        file = GYMNASIUM_TASKS.file(tmp_path, "CartPole-v1", method)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        runs = [{"best_fitness": 100.0 * number + n, "solved_at": None} for n in range(10)]
-        write_json(file, {"runs": runs})
-    text = GYMNASIUM_TASKS.tables(tmp_path)["gymnasium"]
-    assert "| CartPole-v1 | 4.5 | 104.5 (p = 0.00073) |" in text
-    assert "Pendulum" not in text
+        for environment in ("CartPole-v1", "Pendulum-v1"):
+            file = GYMNASIUM_TASKS.file(tmp_path, environment, method)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            solved = environment == "CartPole-v1" and method != "control"
+            runs = [
+                {"best_fitness": -100.0 * number - n, "solved_at": 10 * number + n + 1 if solved else None}
+                for n in range(10)
+            ]
+            write_json(file, {"runs": runs})
+    cart, pendulum = GYMNASIUM_TASKS.tables(tmp_path)["gymnasium"].splitlines()[2:]
+    assert cart.startswith(
+        "| CartPole-v1 | 10/10 solved, median 6 | 10/10 solved, median 16 (p = 0.0015) | -204"
+    )
+    assert pendulum.startswith("| Pendulum-v1 | -4.5 | -104.5 (p = 0.0015) | -204.5 (p = 0.0015) |")
+
+
+def test_who_solves_comes_before_who_does_not():
+    runs = [
+        {"solved_at": at, "best_fitness": best} for at, best in ((None, -9), (200, 5), (None, 3), (10, 1))
+    ]
+    assert np.argsort(order(runs)).tolist() == [3, 1, 2, 0]

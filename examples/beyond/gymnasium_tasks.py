@@ -6,7 +6,7 @@ among the founders: what one would set who knows no more of the task than the de
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -64,6 +64,19 @@ METHODS: dict[str, tuple[bool, Callable[[GymnasiumTask], Any]]] = {
 }
 
 
+def order(runs: Sequence[dict[str, Any]]) -> list[float]:
+    """The smaller the better: evaluations to the solution; those that found none follow, by their returns."""
+    return [run["solved_at"] or EVALUATIONS + 1e6 - run["best_fitness"] for run in runs]
+
+
+def reached(runs: Sequence[dict[str, Any]]) -> str:
+    """Such as "10/10 solved, median 105", or the median return where no run has solved the task."""
+    solved = [run["solved_at"] or np.inf for run in runs]
+    if np.isinf(solved).all():
+        return f"{np.median([run['best_fitness'] for run in runs]):.4g}"
+    return f"{np.isfinite(solved).sum()}/{len(runs)} solved, median {np.median(solved):.0f}"
+
+
 @dataclass(frozen=True)
 class GymnasiumTasks(Study):
     """Ten runs of every method in every task."""
@@ -90,29 +103,25 @@ class GymnasiumTasks(Study):
         return searches
 
     def tables(self, results: Path) -> dict[str, str]:
-        """The median best return of the runs; and whether they differ from the default's."""
+        """What the runs reached, and the corrected p of those that differ from the default's."""
         lines = [f"| task | {' | '.join(METHODS)} |", "| --- " * (1 + len(METHODS)) + "|"]
         found = self._found(results)
         others = [key for key in found if key[1] != "default" and (key[0], "default") in found]
-        tests = [mannwhitneyu(found[key], found[key[0], "default"]) for key in others]
+        tests = [mannwhitneyu(*(order(found[one]) for one in (key, (key[0], "default")))) for key in others]
         corrected = dict(zip(others, holm([float(test.pvalue) for test in tests]), strict=True))
         for environment in dict.fromkeys(environment for environment, _ in found):
             cells = [environment]
             for method in METHODS:
-                returns = found.get((environment, method))
                 p = corrected.get((environment, method))
-                cells.append("" if returns is None else f"{np.median(returns):.4g}")
+                runs = found.get((environment, method))
+                cells.append("" if runs is None else reached(runs))
                 cells[-1] += "" if p is None else f" (p = {p:.2g})"
             lines.append(f"| {' | '.join(cells)} |")
         return {"gymnasium": "\n".join(lines) + "\n"} if found else {}
 
-    def _found(self, results: Path) -> dict[tuple[str, str], list[float]]:
+    def _found(self, results: Path) -> dict[tuple[str, str], list[dict[str, Any]]]:
         files = {key: self.file(results, *key) for key in product(ENVIRONMENTS, METHODS)}
-        return {
-            key: [run["best_fitness"] for run in read_json(file)["runs"]]
-            for key, file in files.items()
-            if file.exists()
-        }
+        return {key: read_json(file)["runs"] for key, file in files.items() if file.exists()}
 
     def file(self, results: Path, environment: str, method: str) -> Path:
         """The result of one method in one task."""

@@ -10,7 +10,9 @@ from safe_mutation.mutation import Mutation
 from safe_mutation.smg_operators import SMGSO
 
 DIVERGENCE = 0.01
-TOLERANCE = 0.25  # of the divergence: a search takes three passes, and a quarter more or less changes nothing
+TOLERANCE = (
+    0.25  # of the divergence: the search takes fewer passes, and a quarter more or less changes nothing
+)
 
 
 @documented
@@ -27,8 +29,7 @@ class SafeMutation(SMGSO):
     the probabilities of several. Give logits a softmax, and unbounded actions the limits of their space:
     ``SafeMutation(nn.Sequential(policy, nn.Softmax(-1)))``; or another divergence.
 
-    A child takes a forward and a backward pass, a forward pass for H delta, and the search, three more in the
-    median, the parent's own included.
+    A child takes a forward and a backward pass, a forward pass for H delta, and some two to four of the search.
     """
 
     divergence: Divergence | None = field(
