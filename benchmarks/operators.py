@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import subprocess
@@ -211,7 +212,9 @@ def measure_default(net: str) -> dict[str, float]:
     ratios = {}
     for number in NETS[net].parents:
         seconds: list[list[float]] = [[], []]
-        for seed in range(8):
+        started = time.process_time()
+        while len(seconds[0]) < 3 or time.process_time() - started < SECONDS_PER_CASE / 2:
+            seed = len(seconds[0])
             for op, taken in zip(ways, seconds, strict=True):
                 call = partial(op, case.parents[:number], experiences=case.experiences, generator=seed)
                 taken.append(processor_seconds(call))
@@ -222,8 +225,14 @@ def measure_default(net: str) -> dict[str, float]:
 
 def peak_memory(*arguments: str) -> float:
     """Peak memory in MB that one call adds in a fresh process; see ``once``."""
-    command = [sys.executable, __file__, "once", *arguments]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return float(fresh_process("once", *arguments))
+
+
+def fresh_process(*arguments: str) -> str:
+    """What this file prints in a process of its own, which finds modules where this one does."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, __file__, *arguments]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
 
 
 def once(net: str, operator: str, number: str) -> None:
@@ -320,10 +329,7 @@ def once_in_place(operator: str, weights: str) -> None:
 
 def measure_in_place(operator: str, weights: int) -> dict[str, float]:
     """What ``once_in_place`` says in a fresh process."""
-    command = [sys.executable, __file__, "once-in-place", operator, str(weights)]
-    result: dict[str, float] = json.loads(
-        subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    )
+    result: dict[str, float] = json.loads(fresh_process("once-in-place", operator, str(weights)))
     return result
 
 

@@ -29,7 +29,7 @@ class SafeMutation(SMGSO):
     the probabilities of several. Give logits a softmax, and unbounded actions the limits of their space:
     ``SafeMutation(nn.Sequential(policy, nn.Softmax(-1)))``; or another divergence.
 
-    A child takes a forward and a backward pass, a forward pass for H delta, and some two to four of the search.
+    A child takes a forward and a backward pass, a forward pass for H delta, and two to four of the search.
     """
 
     divergence: Divergence | None = field(
