@@ -1,5 +1,8 @@
 """A genetic algorithm over stable-baselines3 policies: rollouts are those of the library, and it evolves."""
 
+import json
+from pathlib import Path
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -65,3 +68,10 @@ def test_a_row_counts_seeds_and_shows_medians():
     # Signed ranks 1.5, 3, 4, -1.5: three of sixteen patterns of signs have no more below zero; two sides.
     shown = ga.row("Pole-v1", {"train": 0, "generations": 3} | runs)
     assert shown == "| `Pole-v1 --generations 3 --train 0` | 9 | 35 (135) | 20 (120) | 3, 1 | 0.38 |"
+
+
+def test_the_readme_has_the_results():
+    readme = (Path(ga.__file__).parent / "README.md").read_text()
+    for env, record in json.loads(ga.RESULTS.read_text()).items():
+        assert len(record["safe"]) == len(record["plain"]) == 10
+        assert ga.row(env, record) in readme
