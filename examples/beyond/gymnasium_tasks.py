@@ -74,7 +74,9 @@ def reached(runs: Sequence[dict[str, Any]]) -> str:
     solved = [run["solved_at"] or np.inf for run in runs]
     if np.isinf(solved).all():
         return f"{np.median([run['best_fitness'] for run in runs]):.4g}"
-    return f"{np.isfinite(solved).sum()}/{len(runs)} solved, median {np.median(solved):.0f}"
+    half = np.median(solved)
+    middle = "never" if np.isinf(half) else f"{half:.0f}"
+    return f"{np.isfinite(solved).sum()}/{len(runs)} solved, median {middle}"
 
 
 @dataclass(frozen=True)
