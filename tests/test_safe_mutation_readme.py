@@ -43,7 +43,8 @@ def test_the_evolution_solves_its_task(capsys) -> None:
 def test_the_calls_run() -> None:
     names: dict = {}
     with torch.random.fork_rng():
-        exec(blocks()[0].replace("SMGSO", "SMGSum"), names)
+        summed = blocks()[0].replace("SafeMutation(network)", "SMGSum(network, divergence=0.01)")
+        exec(summed.replace("SafeMutation", "SMGSum"), names)
         parents, rng = names["children"][:2], np.random.default_rng(0)
         X = np.random.default_rng(1).random((30, 11))
         calls = calls_block().replace("[rng0, rng1, ...]", "[rng, rng]").splitlines()
