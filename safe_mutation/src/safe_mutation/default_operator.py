@@ -9,7 +9,7 @@ from safe_mutation.intensity import Divergence
 from safe_mutation.mutation import Mutation
 from safe_mutation.smg_operators import SMGSO
 
-DIVERGENCE = 0.01
+DIVERGENCE = 0.03
 TOLERANCE = (
     0.25  # of the divergence: the search takes fewer passes, and a quarter more or less changes nothing
 )
@@ -22,10 +22,10 @@ class SafeMutation(SMGSO):
 
     A child is w + m delta / s with s = sqrt( |H delta| ), H the Hessian of the divergence (equation 1) at the
     parent: the direction of SM-G-SO (section 3.2 of the paper), and m > 0 the length for which the child's
-    outputs have diverged by 0.01 on the experiences. Sensitivities below a tenth of their root mean square
+    outputs have diverged by 0.03 on the experiences. Sensitivities below a tenth of their root mean square
     are raised to about that. No constant of a network is in it, and the scale of its weights cancels.
 
-    The scale of the outputs does not: 0.01 is for outputs between 0 and 1 or -1 and 1, squashed actions or
+    The scale of the outputs does not: 0.03 is for outputs between 0 and 1 or -1 and 1, squashed actions or
     the probabilities of several. Give logits a softmax, and unbounded actions the limits of their space:
     ``SafeMutation(nn.Sequential(policy, nn.Softmax(-1)))``; or another divergence.
 
