@@ -48,6 +48,7 @@ def drive(lanes: HardMazeLanes, policy: DensePolicy, first: np.ndarray) -> Rollo
 
 @kernel
 def _drive(weights, widths, units, state, interval, course, rollout):  # type: ignore[no-untyped-def]
+    """Decide and run in turns to the end of the episodes; units is scratch of the networks."""
     number, decisions = len(state), rollout.positions.shape[1] - 1
     seen = rollout.frames[:, 0].copy()
     recorded = np.empty((number, interval, seen.shape[1]), np.float32)

@@ -10,9 +10,7 @@ from safe_mutation.mutation import Mutation
 from safe_mutation.smg_operators import SMGSO
 
 DIVERGENCE = 0.03
-TOLERANCE = (
-    0.25  # of the divergence: the search takes fewer passes, and a quarter more or less changes nothing
-)
+TOLERANCE = 0.25  # of the divergence: a quarter more or less changes nothing, and saves passes
 
 
 @documented
