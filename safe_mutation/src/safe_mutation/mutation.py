@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Any, ClassVar, Literal, Protocol, TypeVar, overload
 
 import numpy as np
@@ -262,16 +263,19 @@ class Mutation:
         own = self
         if isinstance(self.network, FlatNetwork):
             own = replace(self, network=self.network.borrowing(module))
-        parts = [p.detach().reshape(-1) for p in parameters]
+        dtype = reduce(torch.promote_types, [p.dtype for p in parameters])
         if self.divergence is None and self.precision is None:
             # As they are computed: of a large module in half precision there is no room for both.
-            parts = [part.to(torch.promote_types(part.dtype, torch.float32)) for part in parts]
-        genome = torch.cat(parts)
-        del parts
+            dtype = torch.promote_types(dtype, torch.float32)
+        sizes = [p.numel() for p in parameters]
+        genome = torch.empty(sum(sizes), dtype=dtype, device=parameters[0].device)
+        with torch.no_grad():  # one by one: whether pieces in between go back to the system is up to chance
+            for p, part in zip(parameters, genome.split(sizes), strict=True):
+                part.view(p.shape).copy_(p)
         result: Any = own(genome, return_info=return_info, **arguments)  # type: ignore[call-overload]
         child, *info = result if return_info else (result,)
         with torch.no_grad():
-            for p, part in zip(parameters, child.split([p.numel() for p in parameters]), strict=True):
+            for p, part in zip(parameters, child.split(sizes), strict=True):
                 p.copy_(part.view(p.shape))
         return (module, *info) if info else module
 
