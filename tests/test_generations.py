@@ -1,8 +1,7 @@
 """The brood of a generational algorithm spread over workers: the same search, whoever breeds."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,33 +9,9 @@ import torch
 
 from evolution.domains.recurrent_parity import RecurrentParity
 from evolution.experiment import Experiment
-from evolution.individual import pack, unpack
 from evolution.workers import Here, Workers
 from safe_mutation import SMGSum
-
-
-@dataclass
-class Generations:
-    """The better half of parents and children goes on."""
-
-    name: ClassVar[str] = "generations"
-    size: int = 7
-    seed: int = 0
-    run: int = 0
-    population: list = field(default_factory=list, init=False, repr=False)
-
-    def ask(self):
-        return [*self.population, *self.population] or [None] * self.size
-
-    def tell(self, children):
-        everyone = sorted([*self.population, *children], key=lambda each: -each.fitness)
-        self.population = everyone[: self.size]
-
-    def state(self):
-        return pack("population", self.population)
-
-    def load(self, state):
-        self.population = unpack("population", state)
+from truncation_ga import TruncationGA
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +20,9 @@ def search():
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     domain = RecurrentParity()
-    yield Experiment(domain, SMGSum(domain.network, sigma=0.02), Generations(), 1, 2, 7 + 3 * 14, group=4)
+    yield Experiment(
+        domain, SMGSum(domain.network, sigma=0.02), TruncationGA(size=7), 1, 2, 7 + 3 * 14, group=4
+    )
     torch.set_num_threads(before)
 
 

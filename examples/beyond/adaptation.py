@@ -24,7 +24,7 @@ from evolution.algorithms.group_elites_ga import GroupElitesGA
 from evolution.algorithms.steady_state_ga import SteadyStateGA
 from evolution.algorithms.success_rule_ga import SuccessRuleGA
 from evolution.domains import DOMAINS
-from evolution.result import Search
+from evolution.experiment import Experiment
 from paper.figure import Job, Request
 from paper.style import save_figure
 from paper.table_s2 import TABLE_S2, settings
@@ -57,18 +57,12 @@ class Adaptation(Study):
 
     def jobs(self, request: Request) -> list[Job]:
         """A search for each rule in each domain."""
-        searches: list[Job] = []
+        experiments: dict[Path, Experiment] = {}
         for (name, rule), domain in product(RULES.items(), DOMAIN_NAMES):
             plain = START.experiment(DOMAINS[domain](), request)
-            search = Search(
-                dataclasses.replace(plain, algorithm=adaptive(rule, domain), guess=GUESS),
-                result=self._file(request.results, domain, name),
-                work=request.work / self.name / domain / rule.name,
-                command=request.command(self.name),
-                position=len(searches),
-            )
-            searches.append(search)
-        return searches
+            adapted = dataclasses.replace(plain, algorithm=adaptive(rule, domain), guess=GUESS)
+            experiments[self._file(request.results, domain, name)] = adapted
+        return self.searches(request, experiments)
 
     def runs(self, results: Path, domain: str) -> dict[str, np.ndarray]:
         """The runs that have finished, of the rules and of the fixed divergences."""

@@ -20,7 +20,6 @@ from beyond.targets import verdicts
 from evolution.domains import DOMAINS
 from evolution.domains.toy import Toy
 from evolution.experiment import Experiment
-from evolution.result import Search
 from paper.figure import Job, Request
 from paper.figures.success_curves import draw_curve
 from paper.style import METHODS, save_figure
@@ -48,17 +47,13 @@ class Finalists(Study):
             ValueError: If ``beyond-semifinals`` is not complete.
         """
         fresh = replace(request, seed=request.seed + 2)
-        searches: list[Job] = []
-        for place, experiment, setting in self._searches(fresh):
-            search = Search(
-                experiment,
-                result=self._file(request.results, place, setting),
-                work=request.work / self.name / place / setting.name,
-                command=request.command(self.name),
-                position=len(searches),
-            )
-            searches.append(search)
-        return searches
+        return self.searches(
+            request,
+            {
+                self._file(request.results, place, setting): experiment
+                for place, experiment, setting in self._experiments(fresh)
+            },
+        )
 
     def draw(self, results: Path) -> None:
         """A figure of success curves for each domain, with those of the paper's methods."""
@@ -90,7 +85,7 @@ class Finalists(Study):
                 blocks[f"finalists in {place}"] = table(header, known, found, published(results, place))
         return blocks if len(blocks) > 1 else {}
 
-    def _searches(self, request: Request) -> Iterator[tuple[str, Experiment, Setting]]:
+    def _experiments(self, request: Request) -> Iterator[tuple[str, Experiment, Setting]]:
         for setting in SEMIFINALS.best(request.results, 2):
             for domain, runs in RUNS.items():
                 yield domain, setting.experiment(DOMAINS[domain](), request, runs), setting

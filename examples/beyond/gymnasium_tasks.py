@@ -22,7 +22,6 @@ from evolution.algorithms.steady_state_ga import SteadyStateGA
 from evolution.atomic_file import read_json
 from evolution.breed import Birth, breed
 from evolution.experiment import Experiment
-from evolution.result import Search
 from paper.figure import Job, Request
 from safe_mutation import SMGSO, GaussianMutation, SafeMutation, SMGSum
 from safe_mutation.default_operator import DIVERGENCE
@@ -85,10 +84,10 @@ class GymnasiumTasks(Study):
 
     def jobs(self, request: Request) -> list[Job]:
         """A search for each method in each task."""
-        searches: list[Job] = []
+        experiments: dict[Path, Experiment] = {}
         for environment, (method, (natural, operator)) in product(ENVIRONMENTS, METHODS.items()):
             task = GymnasiumTask(environment=environment, natural=natural)
-            experiment = Experiment(
+            experiments[self.file(request.results, environment, method)] = Experiment(
                 task,
                 operator(task),
                 ALGORITHM,
@@ -98,11 +97,7 @@ class GymnasiumTasks(Study):
                 stop_when_solved=False,
                 guess=GUESS,
             )
-            file = self.file(request.results, environment, method)
-            work = request.work / self.name / environment / file.stem
-            command = request.command(self.name)
-            searches.append(Search(experiment, file, work, command, position=len(searches)))
-        return searches
+        return self.searches(request, experiments)
 
     def tables(self, results: Path) -> dict[str, str]:
         """What the runs reached, and the corrected p of those that differ from the default's."""

@@ -17,7 +17,6 @@ from matplotlib.axes import Axes
 from beyond.comparison import Runs, compare, finished, summary
 from beyond.study import Study, draw_success
 from evolution.domains import DOMAINS
-from evolution.result import Search
 from paper.figure import Job, Request
 from paper.style import save_figure
 from paper.table_s2 import TABLE_S2, experiment
@@ -41,16 +40,13 @@ class Lag(Study):
             runs=request.runs,
             max_evaluations=request.max_evaluations,
         )
-        return [
-            Search(
-                dataclasses.replace(plain, lag=lag),
-                result=self._file(request.results, name),
-                work=request.work / self.name / name.replace(" ", "-"),
-                command=request.command(self.name),
-                position=position,
-            )
-            for position, (name, lag) in enumerate(LAGS.items())
-        ]
+        return self.searches(
+            request,
+            {
+                self._file(request.results, name): dataclasses.replace(plain, lag=lag)
+                for name, lag in LAGS.items()
+            },
+        )
 
     def runs(self, results: Path) -> Runs:
         """The runs of the lags that have finished."""

@@ -23,7 +23,7 @@ from beyond.comparison import finished, published, table
 from beyond.directions import DIVERGENCES, EXPONENTS, SETTINGS, Setting
 from beyond.study import COLOURS, Study, draw_success
 from evolution.domains import DOMAINS
-from evolution.result import Search
+from evolution.experiment import Experiment
 from paper.figure import Job, Request
 from paper.style import save_figure
 
@@ -83,18 +83,11 @@ class Round(Study):
             ValueError: If the round before is not complete.
         """
         own = replace(request, seed=request.seed + self.fresh)
-        searches: list[Job] = []
+        experiments: dict[Path, Experiment] = {}
         for domain, setting in product(DOMAIN_NAMES, self.settings(request.results)):
-            experiment = setting.experiment(DOMAINS[domain](), own, self.runs, self.max_evaluations)
-            search = Search(
-                replace(experiment, guess=GUESS),
-                result=self.file(request.results, domain, setting),
-                work=request.work / self.name / domain / setting.name,
-                command=request.command(self.name),
-                position=len(searches),
-            )
-            searches.append(search)
-        return searches
+            plain = setting.experiment(DOMAINS[domain](), own, self.runs, self.max_evaluations)
+            experiments[self.file(request.results, domain, setting)] = replace(plain, guess=GUESS)
+        return self.searches(request, experiments)
 
     def solved(self, results: Path, domain: str) -> dict[str, np.ndarray]:
         """The runs of the settings that have finished in a domain."""
