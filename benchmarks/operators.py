@@ -58,6 +58,7 @@ COMMANDS = (
     "once-in-place",
 )
 SECONDS_PER_CASE = 10.0
+SOLUTIONS = {"maze": "figure-3", "parity RNN": "figure-1"}
 MAZE, PARITY, TOPDOWN = hard_maze_network(), ParityNetwork(), topdown_network()
 
 
@@ -205,22 +206,44 @@ def measure_time(net: str, operator: str) -> dict[str, Any]:
     return result
 
 
-def measure_default(net: str) -> dict[str, float]:
-    """How many times the processor time of SM-G-SUM the default operator takes, for N parents, in turns."""
+def measure_default(net: str, solutions: str | None = None) -> dict[str, float]:
+    """How many times the processor time of SM-G-SUM the default operator takes, for N parents, in turns.
+
+    Args:
+        net: Their network.
+        solutions: A figure of the paper, whose solutions are the parents, with their own experiences. By
+            default they have random weights; outputs change more abruptly then, and the search takes longer.
+    """
     case = Case(net, "SM-G-SUM")
-    ways = (case.op, SafeMutation(case.network))
-    ratios = {}
+    parents, experiences, own = case.parents, case.experiences, solutions is not None
+    if solutions is not None:
+        parents, experiences = found_by_evolution(solutions, len(parents))
+    ways, ratios = (case.op, SafeMutation(case.network)), {}
     for number in NETS[net].parents:
         seconds: list[list[float]] = [[], []]
         started = time.process_time()
         while len(seconds[0]) < 3 or time.process_time() - started < SECONDS_PER_CASE / 2:
-            seed = len(seconds[0])
+            arguments = {
+                "experiences": experiences[:number] if own else experiences,
+                "per_parent": own,
+                "generator": len(seconds[0]),
+            }
             for op, taken in zip(ways, seconds, strict=True):
-                call = partial(op, case.parents[:number], experiences=case.experiences, generator=seed)
-                taken.append(processor_seconds(call))
+                taken.append(processor_seconds(partial(op, parents[:number], **arguments)))
         plain, default = (statistics.median(taken[1:]) for taken in seconds)
         ratios[str(number)] = default / plain
     return ratios
+
+
+def found_by_evolution(figure: str, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """So many of a figure's solutions (N, P) and their experiences (N, I, ...), each as often as it takes."""
+    files = sorted((RESULTS.parents[1] / "examples" / "results" / figure).glob("*.npz"))
+    results = [np.load(file) for file in files]
+    genomes, experiences = (
+        np.concatenate([result[name] for result in results]) for name in ("genome", "experiences")
+    )
+    chosen = np.random.default_rng(0).permutation(np.resize(np.arange(len(genomes)), number))
+    return genomes[chosen], experiences[chosen]
 
 
 def peak_memory(*arguments: str) -> float:
@@ -483,6 +506,8 @@ def main() -> None:
     elif options.what == "default":
         for net in options.nets:
             save("default", net, measure_default(net))
+            if net in SOLUTIONS:
+                save("default", f"{net}, solutions", measure_default(net, SOLUTIONS[net]))
     else:
         for net in options.nets:
             for operator in options.operators:
