@@ -30,7 +30,7 @@ from evolution.local_pool import LocalPool, ignore_signals
 from evolution.workers import Workers
 from paper.table_s2 import experiment
 from safe_mutation import GaussianMutation
-from troubled_tasks import fail, fail_strangely, hang_once
+from troubled_tasks import die_while_answering_once, fail, fail_strangely, hang_once
 
 EXAMPLES = Path(evolve.__file__).parent
 pool = partial(LocalPool, 2, ignore_signals)
@@ -198,6 +198,14 @@ def test_a_task_that_takes_too_long_is_computed_again_and_so_are_those_beside_it
         assert [crew.result(task) for task in tasks] == [1, 3, 4, 5]
     assert "a worker was lost (RuntimeError: no answer within 4 s)" in capfd.readouterr().err
     assert (tmp_path / "mark").exists()
+
+
+def test_a_worker_killed_while_it_answers_is_noticed_at_once(tmp_path):
+    with Crew(pool) as crew:  # without a time limit
+        tasks = [crew.submit("one", abs, -1)]
+        tasks += [crew.submit("seven", die_while_answering_once, tmp_path / "mark")]
+        answers = ThreadPoolExecutor(1)
+        assert answers.submit(lambda: [crew.result(task) for task in tasks]).result(timeout=60) == [1, 7]
 
 
 def test_a_task_that_always_kills_its_worker_is_named_and_everything_before_is_kept(tmp_path):

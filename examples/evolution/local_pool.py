@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
@@ -16,9 +17,14 @@ from typing import Any
 
 from evolution.interrupts import SIGNALS
 
+LOOK = 1.0  # seconds between two looks at the processes
+
 
 class LocalPool(ProcessPoolExecutor):
     """A pool of spawned processes: nothing of this one is in them but what they are sent.
+
+    As with Python's own, all its tasks fail with BrokenProcessPool as soon as one process has been lost; also
+    one that was just writing an answer, for whose end Python's own waits for ever.
 
     Args:
         workers: Number of processes.
@@ -35,15 +41,17 @@ class LocalPool(ProcessPoolExecutor):
         _end_if_importing_the_script()
         self.context = _NotedSpawns(farewell)
         super().__init__(workers, mp_context=self.context, initializer=_begin, initargs=(initializer,))
+        threading.Thread(target=self.context.end_when_one_is_lost, daemon=True).start()
 
     def kill_workers(self) -> None:
         """End all processes, whatever they do; the pool is of no use any more."""
         self.shutdown(wait=False, cancel_futures=True)
-        started = [process for process in self.context.processes if process.pid is not None]
-        for process in started:
-            process.terminate()
-        for process in started:
-            process.join()
+        self.context.end()
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more tasks; see Executor."""
+        self.context.dismissed = True
+        super().shutdown(wait, cancel_futures=cancel_futures)
 
 
 class _Worker(SpawnProcess):
@@ -63,16 +71,42 @@ class _Worker(SpawnProcess):
 
 
 class _NotedSpawns(SpawnContext):
-    """Spawns processes and knows which."""
+    """Spawns processes and knows which, and the queue of their answers."""
 
     def __init__(self, farewell: signal.Signals) -> None:
         self.farewell = farewell
         self.processes: list[_Worker] = []
+        self.answers: list[Any] = []
+        self.dismissed = False  # whether they may end, once their tasks are done
 
     def Process(self, *arguments: Any, **keywords: Any) -> SpawnProcess:  # type: ignore[override]
         self.processes.append(process := _Worker(*arguments, **keywords))
         process.farewells = [self.farewell]
         return process
+
+    def SimpleQueue(self) -> Any:
+        self.answers.append(queue := super().SimpleQueue())
+        return queue
+
+    def end(self) -> None:
+        """End all processes, and with them whoever reads an answer that none of them will complete."""
+        started = [process for process in self.processes if process.pid is not None]
+        for process in started:
+            process.terminate()
+        for process in started:
+            process.join()
+        for queue in self.answers:
+            queue._writer.close()  # the last one: the reader finds the end
+
+    def end_when_one_is_lost(self) -> None:
+        """Look at the processes from time to time; when one has not ended by itself, end all."""
+        while True:
+            time.sleep(LOOK)
+            codes = [process.exitcode for process in self.processes]
+            if any(codes):
+                self.end()
+            if any(codes) or (self.dismissed and None not in codes):
+                return
 
 
 def ignore_signals() -> None:
