@@ -111,17 +111,86 @@ assert use() == (100, 0), "a kernel imported by an imported one has changed"
 assert use() == (100, 1)
 """
 
+CONSTANTS = """
+(folder / "kernels.py").write_text('''
+from gym_safemaze.jit import kernel
+from settings import ARRAY, NUMBER
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs limits on file sizes")
-@pytest.mark.parametrize(
-    "case", [DAMAGE, FULL_DISK, BOTH, IMPORTED], ids=["damage", "full disk", "both", "imported"]
-)
-def test_compiled_code_that_cannot_be_used_is_compiled_again(case, tmp_path):
+@kernel
+def use(a):
+    return a * NUMBER + ARRAY[1]
+''')
+
+def use(number, array):
+    (folder / "settings.py").write_text(f"import numpy as np\\nNUMBER, ARRAY = {number}, np.array({array})")
+    for name in ("settings", "kernels"):
+        sys.modules.pop(name, None)
+    importlib.invalidate_caches()
+    module = importlib.import_module("kernels")
+    return module.use(1), sum(module.use.stats.cache_hits.values())
+
+sys.path.insert(0, str(folder))
+assert use(3, [0, 4]) == (7, 0)
+assert use(3, [0, 4]) == (7, 1)
+assert use(5, [0, 4]) == (9, 0), "a number that the file imports has changed"
+assert use(5, [0, 6]) == (11, 0), "an array that the file imports has changed"
+"""
+
+LIBERTIES = """
+(folder / "sums.py").write_text('''
+from functools import partial
+import numpy as np
+from gym_safemaze.jit import kernel
+
+loose = partial(kernel, fastmath={"contract", "nsz", "reassoc"})
+
+@loose
+def add_totals(x, found, stride, start, length):
+    for c in range(12):
+        row = x[c * stride + start :]
+        total = np.float32(0)
+        for p in range(length):
+            total += row[p]
+        found[c] += total
+
+@loose
+def use(x, found):
+    add_totals(x, found, 256, 48, 208)
+    add_totals(x, found[12:], 960, 0, 960)
+''')
+sys.path.insert(0, str(folder))
+import numpy as np
+import sums
+found = np.zeros(24, np.float32)
+sums.use(np.random.default_rng(0).standard_normal(12 * 960).astype(np.float32), found)
+print(sum(sums.use.stats.cache_hits.values()), found.tobytes().hex())
+"""
+
+
+def run(program, folder):
+    """What a process of its own prints."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("NUMBA")}
     done = subprocess.run(
-        [sys.executable, "-B", "-c", PROGRAM + case, str(tmp_path)],
+        [sys.executable, "-B", "-c", PROGRAM + program, str(folder)],
         env=kept | {"PYTHONPATH": os.pathsep.join(sys.path)},
         text=True,
         capture_output=True,
     )
     assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs limits on file sizes")
+@pytest.mark.parametrize(
+    "case",
+    [DAMAGE, FULL_DISK, BOTH, IMPORTED, CONSTANTS],
+    ids=["damage", "full disk", "both", "imported", "constants"],
+)
+def test_compiled_code_that_cannot_be_used_is_compiled_again(case, tmp_path):
+    run(case, tmp_path)
+
+
+def test_code_from_disk_adds_up_in_the_order_of_the_code_that_was_compiled(tmp_path):
+    (hits, compiled), (more_hits, loaded) = (run(LIBERTIES, tmp_path).split() for _ in range(2))
+    assert (hits, more_hits) == ("0", "1")
+    assert compiled == loaded

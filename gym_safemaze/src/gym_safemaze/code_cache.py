@@ -13,6 +13,7 @@ import pickle
 import warnings
 from typing import Any
 
+import numpy as np
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.serialize import dumps
 
@@ -50,20 +51,23 @@ class CheckedFile(IndexDataCacheFile):
 class CodeCache(FunctionCache):
     """The compiled forms of one kernel; where they cannot be read or written the kernel is compiled anew.
 
-    A kernel is compiled anew, too, when its file has changed, or that of a kernel that its file imports.
+    A kernel is compiled anew, too, when its file has changed, or that of a kernel that its file imports, or a
+    number or an array that its file imports.
 
     Args:
         function: the kernel, not compiled.
+        options: what else decides how it is compiled.
 
     Raises:
         RuntimeError: where no folder can be written, neither beside the package nor below the user's home.
     """
 
-    def __init__(self, function: Any) -> None:
+    def __init__(self, function: Any, options: str = "") -> None:
         super().__init__(function)
         self.module = function.__module__
         self.files = f"{self._impl.filename_base}.checked"
-        self.stamp = self._impl.locator.get_source_stamp(), *_stamps_of_imported_kernels(function)
+        source = self._impl.locator.get_source_stamp()
+        self.stamp = source, options, _stamps_of_imported_kernels(function), _constants(function)
         self._cache_file = CheckedFile(self.cache_path, self.files, self.stamp)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
@@ -99,6 +103,16 @@ def _stamps_of_imported_kernels(function: Any) -> list[Any]:
         for name, cache in sorted(found.items())
         if isinstance(cache, CodeCache) and cache.module != function.__module__
     ]
+
+
+def _constants(function: Any) -> str:
+    """What tells the numbers and arrays apart that a kernel's module knows by name: they become code."""
+    found = {
+        name: (value.dtype.str, value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value
+        for name, value in function.__globals__.items()
+        if isinstance(value, (bool, int, float, tuple, np.generic, np.ndarray)) and not name.startswith("__")
+    }
+    return hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest()
 
 
 def _checksum(key: Any, content: bytes) -> bytes:

@@ -4,7 +4,7 @@ Every kernel is compiled by numba in float32 or integers, for one core, with C's
 on disk (`code_cache.py`) so that only the first use after installation pays for compilation. A process that
 can write neither beside the package nor below the user's home (containers, clusters) compiles in memory
 instead. A kernel may call those of its own file and those that the file imports by name: the cache notices
-when any of these files changes.
+when any of these files changes, and when a number or an array does that the file imports.
 
 Kernels assign elements, never slices: for a slice numba compiles the text of the error that its shape might
 raise, which takes longer than all the rest.
@@ -30,7 +30,10 @@ def kernel(function: Callable, fastmath: Set[str] = frozenset()) -> Callable:
     Returns:
         The compiled function, called like the original.
     """
-    compiled = numba.njit(error_model="numpy", fastmath=set(fastmath))(function)
+    # A kernel with liberties becomes a part of those that call it. As a function of its own it would be there
+    # several times, arranged differently, and which one is called would depend on what came first: code just
+    # compiled would add up in another order than code from disk.
+    compiled = numba.njit(error_model="numpy", fastmath=set(fastmath), forceinline=bool(fastmath))(function)
     with suppress(RuntimeError):  # no folder for the cache can be written
-        compiled._cache = CodeCache(function)  # type: ignore[attr-defined]  # numba has no public place
+        compiled._cache = CodeCache(function, repr(sorted(fastmath)))  # type: ignore[attr-defined]  # numba has no public place
     return compiled
