@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from evolution.networks import lstm_head, picture_features
+from evolution.networks import lstm_head, picture_maps
 from evolution.networks.conv_lstm_gradients import Outputs
 from evolution.networks.conv_lstm_policy import ConvLSTMPolicy
 from evolution.networks.film import Film, film
 from evolution.networks.layout import decidable, uniform, xavier_normal
 
-PICTURE = (picture_features.PICTURE, picture_features.PICTURE)
+PICTURE = (picture_maps.PICTURE, picture_maps.PICTURE)
 
 
 class ConvLSTM(nn.Module):
@@ -31,7 +31,7 @@ class ConvLSTM(nn.Module):
 
     def __init__(self, depth: int) -> None:
         super().__init__()
-        channels, hidden, outputs = picture_features.CHANNELS, lstm_head.HIDDEN, lstm_head.OUTPUTS
+        channels, hidden, outputs = picture_maps.CHANNELS, lstm_head.HIDDEN, lstm_head.OUTPUTS
         layers: list[nn.Module] = [nn.Conv2d(1, channels, 5, stride=2), nn.SELU()]
         layers += [nn.Conv2d(channels, channels, 5, stride=2), nn.SELU()]
         for _ in range(depth):
@@ -66,7 +66,7 @@ class CompiledConvLSTM:
 
     def __init__(self, depth: int) -> None:
         self.depth = depth
-        self.num_params = picture_features.count_weights(depth) + lstm_head.WEIGHTS
+        self.num_params = picture_maps.count_weights(depth) + lstm_head.WEIGHTS
 
     def __repr__(self) -> str:
         return f"CompiledConvLSTM(depth={self.depth})"
@@ -125,7 +125,7 @@ class CompiledConvLSTM:
         Weights of convolutions and of the output are Xavier-normal (with no receptive-field factor in
         fan_out, as in the published code), biases and LSTM layers as PyTorch draws them.
         """
-        channels, hidden, outputs = picture_features.CHANNELS, lstm_head.HIDDEN, lstm_head.OUTPUTS
+        channels, hidden, outputs = picture_maps.CHANNELS, lstm_head.HIDDEN, lstm_head.OUTPUTS
         parts = []
         for fan_in in (25, 25 * channels, *self.depth * [9 * channels]):
             parts.append(xavier_normal(generator, number, fan_in, channels, channels * fan_in))

@@ -11,7 +11,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from evolution.networks import lstm_head
-from evolution.networks.picture_features import PicturePass
+from evolution.networks.picture_gradients import PicturePass
 
 
 class Pass:

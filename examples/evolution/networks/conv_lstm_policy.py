@@ -6,7 +6,8 @@ import numpy as np
 
 from evolution.networks.film import Film
 from evolution.networks.lstm_head import HIDDEN, OUTPUTS, WEIGHTS, pack, step_all
-from evolution.networks.picture_features import CHANNELS, PICTURE, SMALL_MAPS, compute_features, new_maps
+from evolution.networks.picture_features import compute_features
+from evolution.networks.picture_maps import CHANNELS, PICTURE, SMALL_MAPS, new_maps
 
 
 class ConvLSTMPolicy:
