@@ -215,7 +215,7 @@ def measure_default(net: str, solutions: str | None = None) -> dict[str, float]:
             default they have random weights; outputs change more abruptly then, and the search takes longer.
     """
     case = Case(net, "SM-G-SUM")
-    parents, experiences, own = case.parents, case.experiences, solutions is not None
+    parents, experiences, own = case.parents, case.experiences.numpy(), solutions is not None
     if solutions is not None:
         parents, experiences = found_by_evolution(solutions, len(parents))
     ways, ratios = (case.op, SafeMutation(case.network)), {}
