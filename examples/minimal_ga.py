@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 import gym_safemaze  # noqa: F401  (registers the environments)
-from safe_mutation import SMGSO, FlatNetwork
+from safe_mutation import FlatNetwork, SafeMutation
 
 TOURNAMENT = 5
 
@@ -44,7 +44,7 @@ def evolve(policy: nn.Module, env: gym.Env, evaluations: int, size: int, seed: i
     """The fittest genome, or the first that solves the maze."""
     rng = np.random.default_rng(seed)
     network = FlatNetwork(policy)
-    mutate = SMGSO(network, divergence=0.03)  # how far a child's outputs may be from its parent's
+    mutate = SafeMutation(network)
     population: list[dict] = []
     best: dict = {"fitness": -np.inf}
     for evaluation in range(1, evaluations + 1):
