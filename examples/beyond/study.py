@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,9 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from matplotlib.axes import Axes
 
-from evolution.experiment import Experiment
-from evolution.result import Search
-from paper.figure import Figure, Job, Request
+from paper.figure import Figure
 from paper.style import COLOURS as PAPER_COLOURS
 
 COLOURS = PAPER_COLOURS | {"SM-G-RMS": "#db2777"}
@@ -27,20 +24,6 @@ class Study(Figure):
     def folder(self, results: Path) -> Path:
         """Where its data and pictures are."""
         return results / "beyond" / self.name.removeprefix("beyond-")
-
-    def searches(self, request: Request, experiments: Mapping[Path, Experiment]) -> list[Job]:
-        """A search for each experiment; they have their checkpoints in folders named like their results.
-
-        Args:
-            request: What was asked for.
-            experiments: By the file of the result, in the study's folder.
-        """
-        folder, work = self.folder(request.results), request.work / self.name
-        command = request.command(self.name)
-        return [
-            Search(experiment, file, work / file.relative_to(folder).with_suffix(""), command, position)
-            for position, (file, experiment) in enumerate(experiments.items())
-        ]
 
 
 def draw_success(ax: Axes, evaluations: np.ndarray, budget: int, **style: Any) -> None:

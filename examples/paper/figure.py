@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from evolution.experiment import Experiment
+from evolution.result import Search
 from paper.statistics import Claim
 
 Job = Callable[[], None]
@@ -61,6 +63,24 @@ class Figure:
     """Of the results, where its tables go."""
 
     name: str
+
+    def folder(self, results: Path) -> Path:
+        """Where its data and pictures are."""
+        return results / self.name
+
+    def searches(self, request: Request, experiments: Mapping[Path, Experiment]) -> list[Job]:
+        """A search for each experiment; they have their checkpoints in folders named like their results.
+
+        Args:
+            request: What was asked for.
+            experiments: By the file of the result, in the figure's folder.
+        """
+        folder, work = self.folder(request.results), request.work / self.name
+        command = request.command(self.name)
+        return [
+            Search(experiment, file, work / file.relative_to(folder).with_suffix(""), command, position)
+            for position, (file, experiment) in enumerate(experiments.items())
+        ]
 
     def jobs(self, request: Request) -> list[Job]:
         """What has to be computed."""

@@ -7,11 +7,13 @@ call of the command runs one round.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
 from evolution.domains.first_person_maze import FirstPersonMaze
-from evolution.result import Search, solved_at
+from evolution.experiment import Experiment
+from evolution.result import solved_at
 from paper.distance import paper_curves
 from paper.figure import Figure, Job, Request
 from paper.statistics import middle, solved_in_the_end
@@ -59,31 +61,22 @@ class FirstPersonPilot(Figure):
 
     def jobs(self, request: Request) -> list[Job]:
         """The searches of the first round that is not complete."""
+        experiments: dict[Path, Experiment] = {}
         for number, one in enumerate(ROUNDS):
             settings = self._taking_part(request.results, number)
-            files = [
-                (name, method, self._file(request.results, name, method, one.budget))
-                for name in settings
-                for method in one.methods
-            ]
-            if not all(file.exists() for *_, file in files):
-                break
-        return [
-            Search(
-                experiment(
+            experiments = {
+                self._file(request.results, name, method, one.budget): experiment(
                     SETTINGS[name],
                     method,
                     seed=request.seed,
                     runs=request.runs or RUNS,
                     max_evaluations=one.budget,
-                ),
-                result=file,
-                work=request.work / self.name / file.stem,
-                command=request.command(self.name),
-                position=position,
-            )
-            for position, (name, method, file) in enumerate(files)
-        ]
+                )
+                for name, method in product(settings, one.methods)
+            }
+            if not all(file.exists() for file in experiments):
+                break
+        return self.searches(request, experiments)
 
     def tables(self, results: Path) -> dict[str, str]:
         """Every round, as far as it has run."""
@@ -124,7 +117,7 @@ class FirstPersonPilot(Figure):
         return "\n".join([*lines, *(f"{row} {gap:.2f} |" for gap, row in sorted(rows))]) + "\n"
 
     def _file(self, results: Path, name: str, method: str, budget: int) -> Path:
-        return results / self.name / f"{name}-{method}-{budget}.json"
+        return self.folder(results) / f"{name}-{method}-{budget}.json"
 
 
 def describe(maze: FirstPersonMaze) -> str:

@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from evolution.domains.recurrent_parity import RecurrentParity
-from evolution.result import Search, solved_at
+from evolution.result import solved_at
 from paper.figure import Figure, Job, Request
 from paper.style import COLOURS, METHODS, save_figure
 from paper.table_s2 import TABLE_S2, experiment
@@ -28,36 +28,31 @@ class IntensityGrid(Figure):
 
     def jobs(self, request: Request) -> list[Job]:
         """A search for each point of the grid."""
-        return [
-            Search(
-                experiment(
-                    DOMAIN,
-                    method,
-                    seed=request.seed,
-                    runs=request.runs or RUNS,
-                    max_evaluations=request.max_evaluations,
-                    intensity=intensity,
-                ),
-                result=(result := result_file(request.results / self.name, method, intensity)),
-                work=request.work / self.name / result.stem,
-                command=request.command(self.name),
-                position=position,
+        experiments = {
+            result_file(self.folder(request.results), method, intensity): experiment(
+                DOMAIN,
+                method,
+                seed=request.seed,
+                runs=request.runs or RUNS,
+                max_evaluations=request.max_evaluations,
+                intensity=intensity,
             )
-            for position, (method, intensity) in enumerate(product(request.methods, INTENSITIES))
-        ]
+            for method, intensity in product(request.methods, INTENSITIES)
+        }
+        return self.searches(request, experiments)
 
     def draw(self, results: Path) -> None:
         """Mean evaluations to the solution over intensity, one curve per method."""
         if self._complete(results):
-            draw(results / self.name, results / self.name / self.name)
+            draw(self.folder(results), self.folder(results) / self.name)
 
     def tables(self, results: Path) -> dict[str, str]:
         """Runs solved and mean evaluations of every point."""
-        return {"intensities": table(results / self.name)} if self._complete(results) else {}
+        return {"intensities": table(self.folder(results))} if self._complete(results) else {}
 
     def _complete(self, results: Path) -> bool:
         points = product(METHODS, INTENSITIES)
-        return all(result_file(results / self.name, *point).exists() for point in points)
+        return all(result_file(self.folder(results), *point).exists() for point in points)
 
 
 def result_file(folder: Path, method: str, intensity: float) -> Path:

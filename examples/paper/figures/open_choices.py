@@ -15,7 +15,7 @@ from scipy.stats import mannwhitneyu
 
 from evolution.domains import DOMAINS
 from evolution.experiment import Experiment
-from evolution.result import Search, solved_at
+from evolution.result import solved_at
 from paper.figure import Figure, Job, Request
 from paper.figures.success_curves import FIGURE_1, FIGURE_3, SuccessCurves
 from paper.statistics import middle, solved_in_the_end
@@ -91,20 +91,15 @@ class OpenChoices(Figure):
 
     def jobs(self, request: Request) -> list[Job]:
         """A search for each choice."""
-        return [
-            Search(
-                choice.experiment(request),
-                result=request.results / self.name / f"{name}.json",
-                work=request.work / self.name / name,
-                command=request.command(self.name),
-                position=position,
-            )
-            for position, (name, choice) in enumerate(CHOICES.items())
-        ]
+        folder = self.folder(request.results)
+        experiments = {
+            folder / f"{name}.json": choice.experiment(request) for name, choice in CHOICES.items()
+        }
+        return self.searches(request, experiments)
 
     def tables(self, results: Path) -> dict[str, str]:
         """The choices that have run."""
-        return {self.name: self.table(results)} if (results / self.name).exists() else {}
+        return {self.name: self.table(results)} if self.folder(results).exists() else {}
 
     def table(self, results: Path) -> str:
         """Runs solved and median evaluations of each choice against ours, as a Markdown table."""
@@ -114,7 +109,7 @@ class OpenChoices(Figure):
         ]
         for name, choice in CHOICES.items():
             files = [
-                results / self.name / f"{name}.json",
+                self.folder(results) / f"{name}.json",
                 results / choice.figure.name / f"{choice.method}.json",
                 *self._control(results, choice),
             ]
@@ -135,7 +130,7 @@ class OpenChoices(Figure):
         if not choice.change.concerns_control:
             return [results / choice.figure.name / "control.json"]
         same = Choice(choice.figure, "control", choice.change)
-        return [results / self.name / f"{name}.json" for name, other in CHOICES.items() if other == same]
+        return [self.folder(results) / f"{name}.json" for name, other in CHOICES.items() if other == same]
 
 
 def summary(evaluations: np.ndarray) -> str:

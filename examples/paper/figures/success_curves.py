@@ -14,7 +14,7 @@ from scipy.stats import binomtest
 from evolution.algorithm import Algorithm
 from evolution.domains import DOMAINS
 from evolution.individual import Individual
-from evolution.result import Search, read_champions, solved_at
+from evolution.result import read_champions, solved_at
 from paper.distance import paper_curves
 from paper.figure import Figure, Job, Request
 from paper.statistics import Claim, alike, faster, more_solved, solved_by, table
@@ -47,29 +47,24 @@ class SuccessCurves(Figure):
     def jobs(self, request: Request) -> list[Job]:
         """A search for each method."""
         domain = DOMAINS[self.domain]()
-        methods = [method for method in request.methods if method in self.methods]
-        return [
-            Search(
-                experiment(
-                    domain,
-                    method,
-                    seed=request.seed,
-                    runs=request.runs,
-                    max_evaluations=request.max_evaluations,
-                    algorithm=self.algorithm,
-                ),
-                result=request.results / self.name / f"{method}.json",
-                work=request.work / self.name / method,
-                command=request.command(self.name),
-                position=position,
+        experiments = {
+            self.folder(request.results) / f"{method}.json": experiment(
+                domain,
+                method,
+                seed=request.seed,
+                runs=request.runs,
+                max_evaluations=request.max_evaluations,
+                algorithm=self.algorithm,
             )
-            for position, method in enumerate(methods)
-        ]
+            for method in request.methods
+            if method in self.methods
+        }
+        return self.searches(request, experiments)
 
     def draw(self, results: Path) -> None:
         """Draw the curves, and those of the runs pooled with further ones."""
         if data := self.solved(results):
-            self._draw(data, results / self.name / self.name)
+            self._draw(data, self.folder(results) / self.name)
         if pooled := self.pooled(results):
             self._draw(pooled, results / "more" / f"{self.name}-pooled")
 
@@ -84,7 +79,7 @@ class SuccessCurves(Figure):
 
     def solved(self, results: Path) -> Solved:
         """For each method with a result, the evaluations at which its runs were solved."""
-        files = {method: results / self.name / f"{method}.json" for method in self.methods}
+        files = {method: self.folder(results) / f"{method}.json" for method in self.methods}
         return {method: solved_at(file) for method, file in files.items() if file.exists()}
 
     def pooled(self, results: Path) -> Solved:
@@ -98,10 +93,10 @@ class SuccessCurves(Figure):
         Raises:
             ValueError: If a method's results are missing.
         """
-        files = {method: results / self.name / f"{method}.npz" for method in self.methods}
+        files = {method: self.folder(results) / f"{method}.npz" for method in self.methods}
         if missing := [method for method, file in files.items() if not file.exists()]:
             raise ValueError(
-                f"expected the solutions of {missing} in {results / self.name}: run {self.name} first"
+                f"expected the solutions of {missing} in {self.folder(results)}: run {self.name} first"
             )
         return {
             method: [champion for champion in read_champions(file) if champion.solved]
