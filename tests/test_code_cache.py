@@ -113,8 +113,11 @@ assert use() == (100, 1)
 
 CONSTANTS = """
 (folder / "kernels.py").write_text('''
+import os
 from gym_safemaze.jit import kernel
 from settings import ARRAY, NUMBER
+
+SOMETHING_ELSE = object(), os.environ
 
 @kernel
 def use(a):

@@ -107,12 +107,18 @@ def _stamps_of_imported_kernels(function: Any) -> list[Any]:
 
 def _constants(function: Any) -> str:
     """What tells the numbers and arrays apart that a kernel's module knows by name: they become code."""
-    found = {
-        name: (value.dtype.str, value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value
-        for name, value in function.__globals__.items()
-        if isinstance(value, (bool, int, float, tuple, np.generic, np.ndarray)) and not name.startswith("__")
-    }
-    return hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest()
+    numbers = {name: _number(value) for name, value in function.__globals__.items()}
+    known = sorted(name for name, number in numbers.items() if number is not None)
+    return hashlib.sha256(repr([(name, numbers[name]) for name in known]).encode()).hexdigest()
+
+
+def _number(value: Any) -> Any:
+    """What to compare of a number, an array, or a tuple of them; of anything else nothing."""
+    if isinstance(value, (int, float, np.number)):
+        return repr(value)
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        return value.dtype.str, value.shape, value.tobytes()
+    return tuple(map(_number, value)) if isinstance(value, tuple) else None
 
 
 def _checksum(key: Any, content: bytes) -> bytes:
