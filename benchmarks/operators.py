@@ -40,6 +40,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 from evolution.networks.conv_lstm import topdown_network
 from evolution.networks.feed_forward import FeedForwardModule, hard_maze_network, large_scale_network
 from evolution.networks.parity_rnn import ParityNetwork
+from evolution.result import read_champions
 from safe_mutation import FlatNetwork, SafeMutation, make
 from safe_mutation.presets import PRESETS
 
@@ -238,10 +239,9 @@ def measure_default(net: str, solutions: str | None = None) -> dict[str, float]:
 def found_by_evolution(figure: str, number: int) -> tuple[np.ndarray, np.ndarray]:
     """So many of a figure's solutions (N, P) and their experiences (N, I, ...), each as often as it takes."""
     files = sorted((RESULTS.parents[1] / "examples" / "results" / figure).glob("*.npz"))
-    results = [np.load(file) for file in files]
-    genomes, experiences = (
-        np.concatenate([result[name] for result in results]) for name in ("genome", "experiences")
-    )
+    found = [champion for file in files for champion in read_champions(file) if champion.solved]
+    genomes = np.stack([champion.genome for champion in found])
+    experiences = np.stack([np.asarray(champion.experiences) for champion in found])
     chosen = np.random.default_rng(0).permutation(np.resize(np.arange(len(genomes)), number))
     return genomes[chosen], experiences[chosen]
 
