@@ -439,6 +439,8 @@ def tables(results: dict[str, Any]) -> str:
         lines += ["", "| SafeMutation / SM-G-SUM | N = 1 | N = 20 | N = 100 | N = 250 |", "|---" * 5 + "|"]
     for net, row in (rows or {}).items():
         cells = [_ratio(row[n]) if n in row else "" for n in ("1", "20", "100", "250")]
+        if "4" in row:
+            cells[1] = "N = 4: " + _ratio(row["4"])
         lines.append(f"| {net} | {' | '.join(cells)} |")
     rows = results.get("in place")
     if rows:
