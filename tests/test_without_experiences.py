@@ -26,9 +26,8 @@ def test_substitutes_are_inputs_of_each_parent():
     assert all((first[n] == first[0]).all() for n in range(3))
 
 
-def test_own_experiences_are_best(capsys, monkeypatch):
-    """With fewer children; the page names the same rows."""
-    monkeypatch.setattr(without_experiences, "CHILDREN", 3)
+def test_own_experiences_are_better_than_random_inputs(capsys):
+    """And the page names the same rows."""
     without_experiences.children_table()
     rows = dict(re.findall(r"^\| ([^|]+) \| ([\d.]+ \| [\d.]+) \|", capsys.readouterr().out, re.MULTILINE))
     numbers = {name: [float(number) for number in cells.split(" | ")] for name, cells in rows.items()}

@@ -95,8 +95,8 @@ class _NotedSpawns(SpawnContext):
             process.terminate()
         for process in started:
             process.join()
-        for queue in self.answers:
-            queue._writer.close()  # the last one: the reader finds the end
+        with suppress(IndexError):  # another thread has done so
+            self.answers.pop()._writer.close()  # the last one: the reader finds the end
 
     def end_when_one_is_lost(self) -> None:
         """Look at the processes from time to time; when one has not ended by itself, end all."""
