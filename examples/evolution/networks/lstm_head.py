@@ -8,12 +8,13 @@ come in torch's order: input, forget, cell, output.
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from evolution.networks.activations import ONE, ZERO, sigmoid, tanh
+from evolution.networks.derivative_kernel import derivative_kernel
 from gym_safemaze.jit import kernel
 
 INPUTS = 12
@@ -26,9 +27,6 @@ SECOND = ROWS[0] * GATES  # where the matrix of the second layer starts
 READOUT = SECOND + ROWS[1] * GATES
 PACKED = READOUT + (HIDDEN + 1) * OUTPUTS
 WEIGHTS = sum(GATES * (size + HIDDEN + 2) for size in SIZES) + (HIDDEN + 1) * OUTPUTS
-
-# Products fused with their sums, and sums in any order: for derivatives, never for a decision.
-derivative_kernel = partial(kernel, fastmath={"contract", "nsz", "reassoc"})
 
 
 @lru_cache(maxsize=1)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from evolution.networks.activations import SELU_ALPHA_SCALE, SELU_SCALE, ZERO
+from evolution.networks.derivative_kernel import derivative_kernel
 from evolution.networks.picture_features import (
     compute_features,
     convolve_large,
@@ -32,9 +32,6 @@ from evolution.networks.picture_maps import (
     new_maps,
 )
 from gym_safemaze.jit import kernel
-
-# Products fused with their sums, and sums in any order: for derivatives, never for a decision.
-derivative_kernel = partial(kernel, fastmath={"contract", "nsz", "reassoc"})
 
 
 class PicturePass:
