@@ -169,6 +169,24 @@ sums.use(np.random.default_rng(0).standard_normal(12 * 960).astype(np.float32), 
 print(sum(sums.use.stats.cache_hits.values()), found.tobytes().hex())
 """
 
+TWO_WAYS = """
+(folder / "ways.py").write_text('''
+from gym_safemaze.jit import kernel
+
+@kernel
+def square(x):
+    x[0] = x[0] * x[0] + x[1]
+
+loose_square = kernel(square.py_func, fastmath={"contract"})
+''')
+sys.path.insert(0, str(folder))
+import numpy as np
+import ways
+for one in (ways.square, ways.loose_square):
+    one(np.ones(2))
+    print(sum(one.stats.cache_hits.values()))
+"""
+
 
 def run(program, folder):
     """What a process of its own prints."""
@@ -197,3 +215,7 @@ def test_code_from_disk_adds_up_in_the_order_of_the_code_that_was_compiled(tmp_p
     (hits, compiled), (more_hits, loaded) = (run(LIBERTIES, tmp_path).split() for _ in range(2))
     assert (hits, more_hits) == ("0", "1")
     assert compiled == loaded
+
+
+def test_a_function_with_and_without_liberties_is_kept_twice(tmp_path):
+    assert [run(TWO_WAYS, tmp_path).split() for _ in range(2)] == [["0", "0"], ["1", "1"]]

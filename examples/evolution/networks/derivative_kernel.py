@@ -3,8 +3,11 @@
 For derivatives only, never for a decision: such results depend on the processor.
 """
 
-from functools import partial
+from collections.abc import Callable
 
 from gym_safemaze.jit import kernel
 
-derivative_kernel = partial(kernel, fastmath={"contract", "nsz", "reassoc"})
+
+def derivative_kernel(function: Callable) -> Callable:
+    """Compile a function so (a decorator); of a kernel that decides, the function it was made of."""
+    return kernel(getattr(function, "py_func", function), fastmath={"contract", "nsz", "reassoc"})

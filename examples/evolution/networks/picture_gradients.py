@@ -67,6 +67,11 @@ class PicturePass:
         )
 
 
+_convolve_picture = derivative_kernel(convolve_picture)
+_convolve_large = derivative_kernel(convolve_large)
+_convolve_small = derivative_kernel(convolve_small)
+
+
 @kernel
 def _slope(activation: Any) -> Any:
     """Derivative of SELU where its value is ``activation``."""
@@ -251,7 +256,7 @@ def _gradients_of_all(
             )
             for p in range(SMALL_MAPS):
                 sums[p] = ZERO
-            convolve_small(of_small, turned[layer], sums)
+            _convolve_small(of_small, turned[layer], sums)
             _times_slope_small(sums, small[n, layer], of_small)
         weights = gradient[FIRST:]
         _add_gradients_of_large(large[n], of_small, weights)
@@ -281,17 +286,17 @@ def _tangents_of_all(
     changes = np.zeros(SMALL_MAPS, np.float32)
     for n in range(len(planes)):
         fill(direction[CHANNELS * 25 :], large_changes, LARGE_CHANNEL, 0, LARGE_CHANNEL)
-        convolve_picture(planes[n], direction, large_changes)
+        _convolve_picture(planes[n], direction, large_changes)
         _times_slope_large(large_changes, large[n])
         w = direction[FIRST:]
         fill(w[CHANNELS * CHANNELS * 25 :], sums, SMALL_CHANNEL, SMALL_LEAD, SMALL)
-        convolve_large(large[n], w, sums)
-        convolve_large(large_changes, g[FIRST:], sums)
+        _convolve_large(large[n], w, sums)
+        _convolve_large(large_changes, g[FIRST:], sums)
         _times_slope_small(sums, small[n, 0], changes)
         for layer in range(small.shape[1] - 1):
             at = FIRST + SECOND + DEEPER * layer
             fill(direction[at + CHANNELS * CHANNELS * 9 :], sums, SMALL_CHANNEL, SMALL_LEAD, SMALL)
-            convolve_small(small[n, layer], direction[at:], sums)
-            convolve_small(changes, g[at:], sums)
+            _convolve_small(small[n, layer], direction[at:], sums)
+            _convolve_small(changes, g[at:], sums)
             _times_slope_small(sums, small[n, layer + 1], changes)
         pool(changes, found[n])

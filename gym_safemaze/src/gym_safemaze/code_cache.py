@@ -56,7 +56,7 @@ class CodeCache(FunctionCache):
 
     Args:
         function: the kernel, not compiled.
-        options: what else decides how it is compiled.
+        options: what else decides how it is compiled, as a part of file names.
 
     Raises:
         RuntimeError: where no folder can be written, neither beside the package nor below the user's home.
@@ -65,7 +65,7 @@ class CodeCache(FunctionCache):
     def __init__(self, function: Any, options: str = "") -> None:
         super().__init__(function)
         self.module = function.__module__
-        self.files = f"{self._impl.filename_base}.checked"
+        self.files = f"{self._impl.filename_base}{options}.checked"
         source = self._impl.locator.get_source_stamp()
         self.stamp = source, options, _stamps_of_imported_kernels(function), _constants(function)
         self._cache_file = CheckedFile(self.cache_path, self.files, self.stamp)

@@ -35,5 +35,5 @@ def kernel(function: Callable, fastmath: Set[str] = frozenset()) -> Callable:
     # compiled would add up in another order than code from disk.
     compiled = numba.njit(error_model="numpy", fastmath=set(fastmath), forceinline=bool(fastmath))(function)
     with suppress(RuntimeError):  # no folder for the cache can be written
-        compiled._cache = CodeCache(function, repr(sorted(fastmath)))  # type: ignore[attr-defined]  # numba has no public place
+        compiled._cache = CodeCache(function, "-".join(sorted(fastmath)))  # type: ignore[attr-defined]  # numba has no public place
     return compiled
