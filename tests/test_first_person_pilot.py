@@ -26,30 +26,29 @@ def jobs(folder):
 
 
 def test_those_nearest_to_the_paper_go_on(tmp_path):
-    assert jobs(tmp_path) == [(f"{name}-SM-G-SUM", 3_000) for name in SETTINGS]
-    easy = [500] * 8
-    results_of(tmp_path, 0, dict.fromkeys(SETTINGS, easy))
-    hard = ["slow", "last", "sideways", "slow-thin"]
-    results_of(tmp_path, 0, dict.fromkeys(hard, [NEVER] * 7 + [2_900]))
-    following = jobs(tmp_path)
-    assert {budget for _, budget in following} == {12_500} and len(following) == 8
-    assert {name.removesuffix("-SM-G-SUM") for name, _ in following if "SUM" in name} == set(hard)
-    results_of(tmp_path, 1, dict.fromkeys(hard, [1_000] * 8))
-    results_of(tmp_path, 1, dict.fromkeys(hard[:2], [5_000, 9_000, 12_000] + [NEVER] * 5))
-    final = jobs(tmp_path)
-    assert {budget for _, budget in final} == {50_000}
-    assert {name.rsplit("-", 1)[0] for name, _ in final} == {"slow-SM-G", "last-SM-G", "slow", "last"}
+    first, second, third = ROUNDS
+    assert jobs(tmp_path) == [(f"{name}-SM-G-SUM", first.budget) for name in SETTINGS]
+    names = list(SETTINGS)
+    hard, easy = names[: second.settings], names[second.settings :]
+    results_of(tmp_path, 0, dict.fromkeys(hard, [NEVER] * 8))
+    results_of(tmp_path, 0, dict.fromkeys(easy, [100] * 8))
+    assert jobs(tmp_path) == [(f"{name}-SM-G-SUM", second.budget) for name in hard]
+    alike, others = hard[-third.settings :], hard[: -third.settings]
+    results_of(tmp_path, 1, dict.fromkeys(others, [100] * 8))
+    results_of(tmp_path, 1, dict.fromkeys(alike, [NEVER] * 7 + [second.budget - 100]))
+    methods = third.methods
+    assert set(jobs(tmp_path)) == {(f"{name}-{method}", third.budget) for name in alike for method in methods}
 
 
 def test_the_table_is_sorted_by_the_gap(tmp_path):
     assert PILOT.tables(tmp_path) == {}
-    results_of(tmp_path, 0, {"default": [500] * 8, "slow": [NEVER] * 8})
+    results_of(tmp_path, 1, {"default": [500] * 8, "slow": [NEVER] * 8})
     [text] = PILOT.tables(tmp_path).values()
     rows = [row.strip("| ").split(" | ") for row in text.splitlines()[2:]]
     assert [row[0] for row in rows] == [describe(SETTINGS["slow"]), describe(SETTINGS["default"])]
     assert [row[1] for row in rows] == ["0/8, never", "8/8, 0.5k"]
-    beginning = paper_curves("first-person-maze")["SM-G-SUM"].until(3_000)
-    assert beginning.evaluations[-1] == 3_000
+    beginning = paper_curves("first-person-maze")["SM-G-SUM"].until(ROUNDS[1].budget)
+    assert beginning.evaluations[-1] == ROUNDS[1].budget
     assert float(rows[0][2]) == pytest.approx(beginning.share.max(), abs=0.006)
 
 

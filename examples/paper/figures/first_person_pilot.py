@@ -31,6 +31,9 @@ SETTINGS = {
     "slow-wide": FirstPersonMaze(move_speed=0.08, turn_speed=5.0, body_radius=0.35),
     "last": FirstPersonMaze(fitness_of="last"),
     "slow-last": FirstPersonMaze(move_speed=0.08, turn_speed=5.0, fitness_of="last"),
+    "slowest-sideways": FirstPersonMaze(move_speed=0.07, turn_speed=4.0, heading=270),
+    "slowest-wide": FirstPersonMaze(move_speed=0.07, turn_speed=4.0, body_radius=0.35),
+    "slowest-last": FirstPersonMaze(move_speed=0.07, turn_speed=4.0, fitness_of="last"),
 }
 
 
@@ -49,9 +52,9 @@ class Round(NamedTuple):
 
 
 ROUNDS = (
-    Round(3_000, ("SM-G-SUM",), len(SETTINGS)),
-    Round(12_500, ("SM-G-SUM", "control"), 4),
-    Round(50_000, ("SM-G-SUM", "control"), 2),
+    Round(1_000, ("SM-G-SUM",), len(SETTINGS)),
+    Round(3_000, ("SM-G-SUM",), 10),
+    Round(16_000, ("SM-G-SUM", "control"), 3),
 )
 
 
