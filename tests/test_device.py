@@ -16,7 +16,6 @@ from evolution.domains.breadcrumb_hard_maze import BreadcrumbHardMaze
 from evolution.domains.in_turn import in_turn
 from evolution.domains.large_scale import LargeScale32
 from evolution.domains.recurrent_parity import RecurrentParity
-from evolution.domains.topdown_maze import TopdownMaze
 from evolution.experiment import Experiment
 from evolution.networks.feed_forward import FeedForward, hard_maze_network, large_scale_network
 from evolution.networks.padded_layers import PaddedLayers
@@ -254,9 +253,11 @@ def test_guesses_that_make_no_sense_are_refused(settings, message):
 
 
 def test_networks_that_are_compiled_only_have_no_device():
-    domain = TopdownMaze()
-    with pytest.raises(ValueError, match=r"expected no device for topdown-maze.*got cpu"):
-        search(domain, GaussianMutation(sigma=0.1))
+    class Compiled(LargeScale32):
+        on_devices = False
+
+    with pytest.raises(ValueError, match=r"expected no device for large-scale-32.*got cpu"):
+        search(Compiled(depth=5, width=6), GaussianMutation(sigma=0.1))
 
 
 def test_the_record_names_the_device_and_the_guess():
@@ -299,7 +300,7 @@ def test_running_out_of_memory_says_what_to_lower_and_keeps_the_checkpoint(tmp_p
     [
         (["--device", "tpu9"], "expected a device that torch"),
         (["--device", "meta"], "expected a device that torch"),
-        (["--device", "cpu", "--workers", "2"], "expected no --workers or --ray beside cpu"),
+        (["--device", "cpu", "--ray"], "expected no --ray beside cpu"),
         (["--guess", "0"], "argument --guess: expected at least 1, got 0"),
         (["--guess", "2", "--lag", "2"], "expected a guess of 1 with a lag"),
         *([] if torch.cuda.is_available() else [(["--device", "cuda"], "of CUDA devices it sees none")]),

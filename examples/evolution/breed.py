@@ -18,6 +18,7 @@ import numpy as np
 from evolution.device import Device, copied, naming_what_to_lower, noise_source, stacked
 from evolution.domain import Domain
 from evolution.individual import Individual
+from evolution.networks.film import together
 from evolution.randomness import Purpose, stream
 from safe_mutation import DivergenceNotReached
 from safe_mutation.experiences import count, leaves, map_together, take
@@ -129,12 +130,11 @@ def mutate(
     genomes = stacked([parent.genome for parent in parents], device)
     sensitivities: list[Any] = [None] * len(parents)
     arguments: dict[str, Any] = {"generator": noise}
-    reusable = getattr(operator, "reusable_sensitivity", False)
-    if reusable:
+    if _reuses(operator):
         sensitivities = _sensitivities(operator, parents, noise, device)
         arguments["sensitivity"] = stacked(sensitivities, device)
-    if not reusable or getattr(operator, "divergence", None) is not None:  # it is measured on experiences
-        arguments |= {"experiences": _together(parents), "per_parent": True}
+    if _measures(operator):
+        arguments |= {"experiences": _together(parents, device), "per_parent": True}
     with warnings.catch_warnings():
         # A saturated parent cannot be moved as far as it should; its child is evaluated all the same.
         warnings.simplefilter("ignore", DivergenceNotReached)
@@ -150,7 +150,7 @@ def _sensitivities(
     if new:
         computed = operator.sensitivity(
             stacked([parents[lane].genome for lane in new], device),
-            experiences=_together([parents[lane] for lane in new]),
+            experiences=_together([parents[lane] for lane in new], device),
             per_parent=True,
             generator=[noise[lane] for lane in new],
         )
@@ -159,9 +159,33 @@ def _sensitivities(
     return sensitivities
 
 
-def _together(parents: Sequence[Individual]) -> Any:
-    """The experiences of parents as arrays (N, I, ...) where all are alike, else as a list."""
+def travelling(operator: Operator, parent: Individual) -> Individual:
+    """A parent with no more than its children are made of, for another process or machine."""
+    measured = _measures(operator) or (_reuses(operator) and parent.sensitivity is None)
+    sent = dataclasses.replace(parent.on_host(), behavior=None)
+    return sent if measured else dataclasses.replace(sent, experiences=np.empty(0))
+
+
+def _reuses(operator: Operator) -> bool:
+    """Whether it takes sensitivities that were kept with the parents."""
+    return getattr(operator, "reusable_sensitivity", False)
+
+
+def _measures(operator: Operator) -> bool:
+    """Whether every call of it needs the parents' experiences."""
+    if getattr(operator, "divergence", None) is not None:  # which is measured on them
+        return True
+    return not _reuses(operator) and getattr(operator, "needs_experiences", True)
+
+
+def _together(parents: Sequence[Individual], device: Device) -> Any:
+    """The experiences of parents as arrays (N, I, ...) where all are alike, else as a list.
+
+    On a device, where calls are dear, films that differ in their pictures' number only are made alike.
+    """
     experiences = [parent.experiences for parent in parents]
+    if device is not None and (films := together(experiences)) is not None:
+        return films
     alike = len({tuple(array.shape for array in leaves(one)) for one in experiences}) == 1
     return map_together(np.stack, experiences) if alike else experiences
 

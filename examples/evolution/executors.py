@@ -60,8 +60,8 @@ def check_executor_arguments(parser: argparse.ArgumentParser, options: argparse.
             parser.error(f"argument --{name}: expected at least 1, got {value}")
     if not options.time_limit > 0:
         parser.error(f"argument --time-limit: expected a positive number, got {options.time_limit}")
-    if options.device is not None and (options.workers is not None or options.ray is not None):
-        parser.error(f"argument --device: expected no --workers or --ray beside {options.device}")
+    if options.device is not None and options.ray is not None:
+        parser.error(f"argument --device: expected no --ray beside {options.device}")
 
 
 def spreads(options: argparse.Namespace) -> bool:
@@ -110,7 +110,8 @@ def hired(options: argparse.Namespace, experiment: Experiment) -> Iterator[Breed
         return
     _warn(options.workers or 1, experiment)
     executor = _executor(options)
-    with closing(Workers(experiment.domain, experiment.operator, executor, options.time_limit)) as workers:
+    workers = Workers(experiment.domain, experiment.operator, executor, options.time_limit, experiment.device)
+    with closing(workers):
         yield workers
 
 

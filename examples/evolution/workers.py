@@ -6,14 +6,15 @@ import hashlib
 import pickle
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from typing import Any, Protocol
 
 import cloudpickle
 import torch
 
-from evolution.breed import Birth, Brood, Operator, breed
+from evolution.breed import Birth, Brood, Operator, breed, travelling
 from evolution.crew import Crew, Task
-from evolution.device import Device
+from evolution.device import Device, on_host
 from evolution.domain import Domain
 
 TIME_LIMIT = 600.0  # seconds that a task may take, the start of its worker included
@@ -60,6 +61,7 @@ class Workers:
         operator: The mutation.
         executor: Any ``concurrent.futures.Executor``, or a function that starts one (see ``Crew``).
         time_limit: Seconds that a task may take, the start of its worker included; None for any time.
+        device: Where each worker computes mutations and networks; genomes travel as arrays.
     """
 
     def __init__(
@@ -68,16 +70,18 @@ class Workers:
         operator: Operator,
         executor: Executor | Callable[[], Executor],
         time_limit: float | None = TIME_LIMIT,
+        device: Device = None,
     ) -> None:
-        self._both = _pickled((domain, operator))
-        self._key = hashlib.sha256(self._both).hexdigest()
+        self._operator = operator
+        self._work = _pickled((domain, operator, device))
+        self._key = hashlib.sha256(self._work).hexdigest()
         self._crew = Crew(executor, time_limit)
 
     def submit(self, births: Sequence[Birth]) -> Task:
         """Hand out births, as they are now."""
         runs = ", ".join(str(run) for run in sorted({birth.run for birth in births}))
         name = f"evaluation {births[0].index + 1} of run {runs}"
-        return self._crew.submit(name, breed_sent, self._key, None, pickle.dumps(births))
+        return self._crew.submit(name, breed_sent, self._key, None, pickle.dumps(self._parcel(births)))
 
     def result(self, task: Task) -> Brood:
         """Wait for what came of them.
@@ -90,7 +94,7 @@ class Workers:
         answer = self._crew.result(task)
         if answer is None:  # a worker that has not met this experiment yet
             key, _, births = task.arguments
-            answer = self._crew.result(self._crew.submit(task.name, breed_sent, key, self._both, births))
+            answer = self._crew.result(self._crew.submit(task.name, breed_sent, key, self._work, births))
         brood: Brood = answer
         return brood
 
@@ -98,23 +102,36 @@ class Workers:
         """Drop what is on its way, and end the executor if it is ours."""
         self._crew.close()
 
+    def _parcel(self, births: Sequence[Birth]) -> list[Birth]:
+        return [
+            birth if birth.parent is None else replace(birth, parent=travelling(self._operator, birth.parent))
+            for birth in births
+        ]
 
-def _pickled(both: tuple[Domain, Operator]) -> bytes:
+
+Work = tuple[Domain, Operator, Device]
+
+
+def _pickled(work: Work) -> bytes:
     """What a script defines goes by value, or else by name: spawned processes import the script."""
     try:
-        return bytes(cloudpickle.dumps(both))
+        return bytes(cloudpickle.dumps(work))
     except TypeError:  # a class with a cached_property, before Python 3.12
-        return pickle.dumps(both)
+        return pickle.dumps(work)
 
 
-_sent: dict[str, tuple[Domain, Operator]] = {}  # what this process has been sent, by its SHA-256
+_sent: dict[str, Work] = {}  # what this process has been sent, by its SHA-256
 
 
-def breed_sent(key: str, both: bytes | None, births: bytes) -> Brood | None:
+def breed_sent(key: str, work: bytes | None, births: bytes) -> Brood | None:
     """Breed in a worker; None if it does not have domain and operator, and they were not sent along."""
     if key not in _sent:
-        if both is None:
+        if work is None:
             return None
         torch.set_num_threads(1)  # as many workers as cores
-        _sent[key] = pickle.loads(both)
-    return breed(*_sent[key], pickle.loads(births))
+        _sent[key] = pickle.loads(work)
+    domain, operator, device = _sent[key]
+    brood = breed(domain, operator, pickle.loads(births), device)
+    for child in brood.children:
+        child.genome = on_host(child.genome)
+    return brood._replace(sensitivities=[on_host(one) for one in brood.sensitivities])

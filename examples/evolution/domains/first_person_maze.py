@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from PIL import Image
+from torch import Tensor
 
 from evolution.domain import Domain, Evaluation
 from evolution.domains.maze_walk import replay, walk
@@ -41,6 +42,7 @@ class FirstPersonMaze(Domain):
     """
 
     name: ClassVar[str] = "first-person-maze"
+    on_devices: ClassVar[bool] = True
     variants: ClassVar[dict] = {
         "slow": {"move_speed": 0.08, "turn_speed": 5.0},
         "slowest": {"move_speed": 0.07, "turn_speed": 4.0},
@@ -64,7 +66,7 @@ class FirstPersonMaze(Domain):
         """The paper's network, 20,573 weights."""
         return first_person_network()
 
-    def evaluate(self, genomes: np.ndarray) -> Evaluation:
+    def evaluate(self, genomes: np.ndarray | Tensor) -> Evaluation:
         """Let each of the genomes (N, P) walk for an episode."""
         walked = walk(*self.environment, self.network, genomes, self.broken_fitness, self._start)
         if self.fitness_of == "last":

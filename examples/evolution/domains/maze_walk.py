@@ -8,6 +8,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from torch import Tensor
 
 import gym_safemaze  # noqa: F401  (registers the environments)
 from evolution.domain import Evaluation
@@ -20,7 +21,7 @@ def walk(
     environment: str,
     settings: Settings,
     network: CompiledConvLSTM,
-    genomes: np.ndarray,
+    genomes: np.ndarray | Tensor,
     broken_fitness: float,
     start: Settings | None = None,
 ) -> Evaluation:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from PIL import Image
+from torch import Tensor
 
 from evolution.domain import Domain, Evaluation
 from evolution.domains.maze_walk import replay, walk
@@ -30,6 +31,7 @@ class TopdownMaze(Domain):
     """
 
     name: ClassVar[str] = "topdown-maze"
+    on_devices: ClassVar[bool] = True
 
     steps: int = 40
     broken_fitness: float = -1e8
@@ -39,7 +41,7 @@ class TopdownMaze(Domain):
         """The paper's network, 25,805 weights."""
         return topdown_network()
 
-    def evaluate(self, genomes: np.ndarray) -> Evaluation:
+    def evaluate(self, genomes: np.ndarray | Tensor) -> Evaluation:
         """Let each of the genomes (N, P) walk for an episode."""
         return walk(*self.environment, self.network, genomes, self.broken_fitness)
 

@@ -53,7 +53,8 @@ class ConvLSTM(nn.Module):
 class CompiledConvLSTM:
     """``ConvLSTM`` for genomes: ``network(params (N, P), pictures (N, I, T, 64, 64)) -> (N, I, T, 5)``.
 
-    Computed in float32 on the CPU; differentiable in params, forwards and backwards, once.
+    Computed in float32, compiled on the CPU, by torch elsewhere; differentiable in params, forwards and
+    backwards, once.
 
     Args:
         depth: See ``ConvLSTM``.
@@ -115,8 +116,11 @@ class CompiledConvLSTM:
         """The same network as an ordinary module; its parameters, one after the other, are a genome."""
         return ConvLSTM(self.depth)
 
-    def policy(self, genomes: np.ndarray) -> ConvLSTMPolicy:
-        """Let genomes (N, P) look at one picture each, step after step, and decide; without gradients."""
+    def policy(self, genomes: np.ndarray | Tensor) -> ConvLSTMPolicy:
+        """Let genomes (N, P) look at one picture each, step after step, and decide; without gradients.
+
+        Genomes as a tensor are convolved by torch where they are.
+        """
         return ConvLSTMPolicy(decidable(genomes, self.num_params), self.depth)
 
     def initial_genomes(self, number: int, generator: np.random.Generator) -> np.ndarray:
@@ -141,7 +145,7 @@ def _pictures_and_order(inputs: Tensor | Film) -> tuple[Tensor, Tensor]:
     if isinstance(inputs, Tensor):
         if inputs.ndim < 4 or 0 in inputs.shape:
             raise ValueError(f"expected pictures of shape (N, I, T, 64, 64), got {tuple(inputs.shape)}")
-        return inputs, torch.from_numpy(film(inputs.numpy())["order"])
+        return inputs, torch.from_numpy(film(inputs.cpu().numpy())["order"])
     if not isinstance(inputs, dict) or inputs.keys() != {"pictures", "order"}:
         given = list(inputs) if isinstance(inputs, dict) else type(inputs).__name__
         raise TypeError(f"expected pictures, or a film with 'pictures' and 'order', got {given}")

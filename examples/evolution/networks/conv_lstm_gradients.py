@@ -1,4 +1,4 @@
-"""Outputs of compiled ConvLSTM networks as torch's autograd sees them."""
+"""Outputs of ConvLSTM networks as torch's autograd sees them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from evolution.networks import lstm_head
+from evolution.networks.device_pictures import DevicePicturePass
 from evolution.networks.picture_gradients import PicturePass
 
 
@@ -48,6 +49,101 @@ class Pass:
         self.convolutions.add_gradients(of_features, gradient)
 
 
+class CompiledPasses:
+    """N genomes' ways through I films each on this processor, one after the other.
+
+    Args:
+        genomes: (N, P) float32.
+        depth: See ``ConvLSTM``.
+        pictures: (N, I, D, 64, 64) uint8.
+        order: (N, I, T).
+
+    Attributes:
+        outputs: (N, I, T, 5).
+    """
+
+    def __init__(self, genomes: Tensor, depth: int, pictures: Tensor, order: Tensor) -> None:
+        films = zip(_array(genomes), pictures.numpy(), order.numpy(), strict=True)
+        self._passes = [
+            [Pass(genome, depth, *film) for film in zip(*of_genome, strict=True)]
+            for genome, *of_genome in films
+        ]
+        self.outputs = np.array([[one.outputs for one in row] for row in self._passes])
+
+    def tangents(self, directions: Tensor) -> np.ndarray:
+        """Changes of the outputs (N, I, T, 5) when the genomes move along directions (N, P)."""
+        pairs = zip(self._passes, _array(directions), strict=True)
+        return np.array([[one.tangents(direction) for one in row] for row, direction in pairs])
+
+    def gradients(self, cotangents: np.ndarray) -> np.ndarray:
+        """The vector-Jacobian products (N, P) of cotangents (N, I, T, 5) of the outputs."""
+        found = []
+        for row, of_outputs in zip(self._passes, cotangents, strict=True):
+            gradient = np.zeros_like(row[0].convolutions.genome)
+            for one, of_sequence in zip(row, of_outputs, strict=True):
+                one.add_gradients(of_sequence, gradient)
+            found.append(gradient)
+        return np.array(found)
+
+
+class DevicePasses:
+    """The same with all convolutions at once where the genomes are; what follows them is compiled here, too.
+
+    Args:
+        genomes: (N, P) float32.
+        depth: See ``ConvLSTM``.
+        pictures: (N, I, D, 64, 64) uint8, in the same place.
+        order: (N, I, T).
+
+    Attributes:
+        outputs: (N, I, T, 5).
+    """
+
+    def __init__(self, genomes: Tensor, depth: int, pictures: Tensor, order: Tensor) -> None:
+        self._order = order.cpu().numpy()
+        used = pictures[:, :, : int(self._order.max()) + 1]
+        self._shape = *used.shape[:3], -1
+        self.convolutions = DevicePicturePass(genomes, depth, used.flatten(1, 2))
+        packed = lstm_head.pack(_array(genomes[:, -lstm_head.WEIGHTS :]))
+        features = self._in_order(self.convolutions.features)
+        self._heads = [
+            [lstm_head.HeadPass(one, seen) for seen in row] for one, row in zip(packed, features, strict=True)
+        ]
+        self.outputs = np.array([[head.outputs for head in row] for row in self._heads])
+
+    def tangents(self, directions: Tensor) -> np.ndarray:
+        """Changes of the outputs (N, I, T, 5) when the genomes move along directions (N, P)."""
+        packed = lstm_head.pack(_array(directions[:, -lstm_head.WEIGHTS :]))
+        changes = self._in_order(self.convolutions.tangents(directions))
+        return np.array(
+            [
+                [head.tangents(one, change) for head, change in zip(heads, row, strict=True)]
+                for one, heads, row in zip(packed, self._heads, changes, strict=True)
+            ]
+        )
+
+    def gradients(self, cotangents: np.ndarray) -> Tensor:
+        """The vector-Jacobian products (N, P) of cotangents (N, I, T, 5) of the outputs."""
+        number, films, distinct, _ = self._shape
+        of_features = np.zeros((number, films, distinct, lstm_head.INPUTS), np.float32)
+        of_heads = np.zeros((number, lstm_head.WEIGHTS), np.float32)
+        for n, heads in enumerate(self._heads):
+            for i, head in enumerate(heads):
+                of_head, of_steps = head.gradients(cotangents[n, i])
+                of_heads[n] += of_head
+                np.add.at(of_features[n, i], self._order[n, i], of_steps)
+        there = self.convolutions.features.device
+        of_convolutions = self.convolutions.gradients(
+            torch.as_tensor(of_features, device=there).flatten(1, 2)
+        )
+        return torch.cat([of_convolutions, torch.as_tensor(of_heads, device=there)], 1)
+
+    def _in_order(self, features: Tensor) -> np.ndarray:
+        """Features of the pictures (N, I * D, 12) as those of the steps (N, I, T, 12)."""
+        distinct = features.cpu().numpy().reshape(self._shape)
+        return np.take_along_axis(distinct, self._order[..., None], axis=2)
+
+
 class Outputs(Function):
     """Outputs (N, I, T, 5) of genomes (N, P), pictures (N, I, D, 64, 64) and order (N, I, T) for autograd.
 
@@ -57,35 +153,21 @@ class Outputs(Function):
     @staticmethod
     def forward(ctx: Any, params: Tensor, pictures: Tensor, order: Tensor, depth: int) -> Tensor:
         """Compute the outputs, keeping what the derivatives need."""
-        films = zip(_array(params), pictures.numpy(), order.numpy(), strict=True)
-        ctx.passes = [
-            [Pass(genome, depth, *film) for film in zip(*of_genome, strict=True)]
-            for genome, *of_genome in films
-        ]
-        return _stack([[one.outputs for one in row] for row in ctx.passes], params)
+        kind = CompiledPasses if params.is_cpu else DevicePasses
+        ctx.passes = kind(params.detach(), depth, pictures, order)
+        return torch.as_tensor(ctx.passes.outputs).to(params)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, cotangents: Tensor) -> tuple[Tensor | None, ...]:
         """J'u (N, P) of cotangents u (N, I, T, 5)."""
-        found = []
-        for row, of_outputs in zip(ctx.passes, _array(cotangents), strict=True):
-            gradient = np.zeros_like(row[0].convolutions.genome)
-            for one, of_sequence in zip(row, of_outputs, strict=True):
-                one.add_gradients(of_sequence, gradient)
-            found.append(gradient)
-        return _stack(found, cotangents), None, None, None
+        return torch.as_tensor(ctx.passes.gradients(_array(cotangents))).to(cotangents), None, None, None
 
     @staticmethod
     def jvp(ctx: Any, direction: Tensor, *unused: None) -> Tensor:
         """J v (N, I, T, 5) of a direction v (N, P)."""
-        pairs = zip(ctx.passes, _array(direction), strict=True)
-        return _stack([[one.tangents(change) for one in row] for row, change in pairs], direction)
+        return torch.as_tensor(ctx.passes.tangents(direction.detach())).to(direction)
 
 
 def _array(values: Tensor) -> np.ndarray:
-    return np.ascontiguousarray(values.detach().numpy(), dtype=np.float32)
-
-
-def _stack(rows: Any, like: Tensor) -> Tensor:
-    return torch.from_numpy(np.array(rows)).to(like.dtype)
+    return np.ascontiguousarray(values.detach().cpu().numpy(), dtype=np.float32)

@@ -2,12 +2,70 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from functools import partial
+from typing import Protocol
 
+import numpy as np
+import torch
+from torch import Tensor
+
+from evolution.device import on_host
+from evolution.networks.device_pictures import look
 from evolution.networks.film import Film
 from evolution.networks.lstm_head import HIDDEN, OUTPUTS, WEIGHTS, pack, step_all
 from evolution.networks.picture_features import compute_features
 from evolution.networks.picture_maps import CHANNELS, PICTURE, SMALL_MAPS, new_maps
+
+
+class Look(Protocol):
+    """What the convolutions of networks make of a picture each."""
+
+    def __call__(self, lanes: Sequence[int], pictures: np.ndarray) -> np.ndarray:
+        """Features (K, 12) that the networks of some lanes (K) find in pictures (K, 64, 64), uint8."""
+
+
+class CompiledLook:
+    """Convolutions on this processor.
+
+    Args:
+        genomes: (N, P) float32.
+        depth: See ``ConvLSTM``.
+    """
+
+    def __init__(self, genomes: np.ndarray, depth: int) -> None:
+        self.genomes = genomes
+        self._planes, self._large, self._small = new_maps(1, depth)
+        self._sums = np.zeros(SMALL_MAPS, np.float32)
+
+    def __call__(self, lanes: Sequence[int], pictures: np.ndarray) -> np.ndarray:
+        """Look at one picture after the other."""
+        found = np.empty((len(lanes), CHANNELS), np.float32)
+        maps = self._planes[0], self._large[0], self._small[0]
+        for lane, picture, features in zip(lanes, pictures, found, strict=True):
+            compute_features(self.genomes[lane], picture, *maps, self._sums, features)
+        return found
+
+
+class DeviceLook:
+    """Convolutions where the genomes are.
+
+    Args:
+        genomes: (N, P) float32.
+        depth: See ``ConvLSTM``.
+    """
+
+    def __init__(self, genomes: Tensor, depth: int) -> None:
+        self.genomes = genomes[:, :-WEIGHTS]
+        self.depth = depth
+
+    def __call__(self, lanes: Sequence[int], pictures: np.ndarray) -> np.ndarray:
+        """Look at all pictures at once."""
+        there = partial(torch.as_tensor, device=self.genomes.device)
+        with torch.inference_mode():
+            chosen = self.genomes if len(lanes) == len(self.genomes) else self.genomes[there(lanes)]
+            found: np.ndarray = look(chosen, self.depth, there(pictures)).cpu().numpy()
+        return found
 
 
 class ConvLSTMPolicy:
@@ -16,24 +74,33 @@ class ConvLSTMPolicy:
     Features depend on genome and picture only: a picture that a network has met before costs no convolution.
 
     Args:
-        genomes: (N, P) float32.
+        genomes: (N, P) float32; as a tensor they are convolved where they are.
         depth: See ``ConvLSTM``.
     """
 
-    def __init__(self, genomes: np.ndarray, depth: int) -> None:
+    def __init__(self, genomes: np.ndarray | Tensor, depth: int) -> None:
         number = len(genomes)
-        self.genomes = np.ascontiguousarray(genomes, dtype=np.float32)
-        self._head = pack(self.genomes[:, -WEIGHTS:])
+        self._look: Look
+        if isinstance(genomes, Tensor):
+            self._look = DeviceLook(genomes, depth)
+        else:
+            self._look = CompiledLook(genomes, depth)
+        self._head = pack(on_host(genomes[:, -WEIGHTS:]))
         self._states = np.zeros((number, 4, HIDDEN), np.float32)
         self._met: list[dict[bytes, int]] = [{} for _ in range(number)]  # pictures and their numbers
         self._features: list[list[np.ndarray]] = [[] for _ in range(number)]  # of the pictures by number
         self._order: list[np.ndarray] = []
-        self._planes, self._large, self._small = new_maps(1, depth)
-        self._sums = np.zeros(SMALL_MAPS, np.float32)
 
     def __call__(self, pictures: np.ndarray) -> np.ndarray:
         """Map one picture of each network (N, 64, 64), uint8, to outputs (N, 5), float32."""
-        numbers = [self._number(n, picture) for n, picture in enumerate(pictures)]
+        numbers = [
+            met.setdefault(picture.tobytes(), len(met))
+            for met, picture in zip(self._met, pictures, strict=True)
+        ]
+        new = [n for n, number in enumerate(numbers) if number == len(self._features[n])]
+        if new:
+            for n, features in zip(new, self._look(new, pictures[new]), strict=True):
+                self._features[n].append(features)
         features = np.stack([known[number] for known, number in zip(self._features, numbers, strict=True)])
         outputs = np.empty((len(pictures), OUTPUTS), np.float32)
         step_all(self._head, features, self._states, outputs)
@@ -45,14 +112,3 @@ class ConvLSTMPolicy:
         order = np.array([numbers[n] for numbers in self._order[:steps]])
         seen = b"".join(list(self._met[n])[: order.max() + 1])
         return {"pictures": np.frombuffer(seen, np.uint8).reshape(-1, PICTURE, PICTURE), "order": order}
-
-    def _number(self, n: int, picture: np.ndarray) -> int:
-        """The number of a picture among those that network n has met, after a look at it if it is new."""
-        met = self._met[n]
-        number = met.setdefault(picture.tobytes(), len(met))
-        if number == len(self._features[n]):
-            features = np.empty(CHANNELS, np.float32)
-            maps = self._planes[0], self._large[0], self._small[0]
-            compute_features(self.genomes[n], picture, *maps, self._sums, features)
-            self._features[n].append(features)
-        return number
