@@ -11,8 +11,8 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from evolution.networks import lstm_head
-from evolution.networks.device_pictures import DevicePicturePass
 from evolution.networks.picture_gradients import PicturePass
+from evolution.networks.picture_passes import picture_pass
 
 
 class Pass:
@@ -103,7 +103,7 @@ class DevicePasses:
         self._order = order.cpu().numpy()
         used = pictures[:, :, : int(self._order.max()) + 1]
         self._shape = *used.shape[:3], -1
-        self.convolutions = DevicePicturePass(genomes, depth, used.flatten(1, 2))
+        self.convolutions = picture_pass(genomes, depth, used.flatten(1, 2))
         packed = lstm_head.pack(_array(genomes[:, -lstm_head.WEIGHTS :]))
         features = self._in_order(self.convolutions.features)
         self._heads = [

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from evolution.device import on_host
-from evolution.networks.device_pictures import look
 from evolution.networks.film import Film
 from evolution.networks.lstm_head import HIDDEN, OUTPUTS, WEIGHTS, pack, step_all
 from evolution.networks.picture_features import compute_features
 from evolution.networks.picture_maps import CHANNELS, PICTURE, SMALL_MAPS, new_maps
+from evolution.networks.picture_passes import look
 
 
 class Look(Protocol):
@@ -56,7 +56,7 @@ class DeviceLook:
     """
 
     def __init__(self, genomes: Tensor, depth: int) -> None:
-        self.genomes = genomes[:, :-WEIGHTS]
+        self.genomes = genomes[:, :-WEIGHTS].contiguous()
         self.depth = depth
 
     def __call__(self, lanes: Sequence[int], pictures: np.ndarray) -> np.ndarray:

@@ -132,11 +132,6 @@ class DevicePicturePass:
         return torch.cat(found[::-1], 1)
 
 
-def look(genomes: Tensor, depth: int, pictures: Tensor) -> Tensor:
-    """Features (N, 12) of one picture (N, 64, 64) for each of N genomes."""
-    return DevicePicturePass(genomes, depth, pictures[:, None]).features[:, 0]
-
-
 def _pooled(maps: Tensor) -> Tensor:
     return maps.mean((3, 4)).transpose(1, 2)
 

@@ -51,7 +51,7 @@ def decide(layers: PaddedLayers, observations: Tensor, outputs: Tensor) -> None:
 
 
 @triton.jit
-def _activate(z, SELU: tl.constexpr):
+def activate(z, SELU: tl.constexpr):
     """SELU or tanh; near 0, where an exponential minus 1 loses its digits, the first terms of a series."""
     size = tl.abs(z)
     if SELU:
@@ -95,7 +95,7 @@ def _decide(
     seen = tl.load(observations + lane * INPUTS + feature, mask=feature < INPUTS, other=0.0)
     opening = tl.load(first + lane * (INPUT_BLOCK * BLOCK) + feature[:, None] * BLOCK + unit[None, :])
     z = tl.sum(opening * seen[:, None], 0) + tl.load(first_bias + lane * BLOCK + unit)
-    x = _activate(z, SELU)
+    x = activate(z, SELU)
     saved = x
 
     if HIDDEN > 0:
@@ -104,7 +104,7 @@ def _decide(
             layer += step * BLOCK * BLOCK
             layer_bias += step * BLOCK
             next_weight, next_bias = tl.load(layer + square), tl.load(layer_bias + unit)
-            x = _activate(tl.sum(weight * x[:, None], 0) + bias, SELU)
+            x = activate(tl.sum(weight * x[:, None], 0) + bias, SELU)
             if SKIP_EVERY > 0:
                 skipped = depth % SKIP_EVERY == 0
                 x = tl.where(skipped, x + saved, x)
