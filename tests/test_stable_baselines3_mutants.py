@@ -19,7 +19,7 @@ RESULTS = Path(__file__).parents[1] / "examples" / "results" / "stable-baselines
 def test_the_readme_has_the_results(path):
     results = json.loads(path.read_text())
     readme = (Path(mutants.__file__).parent / "README.md").read_text()
-    for name in ("safe", "control"):
+    for name in ("safe", "SM-G-SUM", "random", "control"):
         shares = results[name]["shares"]
         assert len(shares) == 100
         assert results[name]["mean"] == pytest.approx(np.mean(shares), abs=1e-3)
@@ -54,7 +54,7 @@ def test_it_runs(kind, monkeypatch, tmp_path):
     finally:
         torch.set_num_threads(threads)
     results = json.loads((tmp_path / "out.json").read_text())
-    assert len(results["safe"]["shares"]) == len(results["control"]["shares"]) == 2
+    assert {len(results[name]["shares"]) for name in ("safe", "SM-G-SUM", "random", "control")} == {2}
     assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
 
 

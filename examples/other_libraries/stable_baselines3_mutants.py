@@ -4,8 +4,9 @@
     python examples/other_libraries/stable_baselines3_mutants.py ppo --output mutants
 
 PPO learns CartPole (``recurrent``: RecurrentPPO with an LSTM does; ``cnn``: PPO with a CnnPolicy learns a
-maze from pictures). Then ``op.mutate_`` mutates copies of the policy. For each, a control child takes a step
-of the same length in a random direction, in the same weights.
+maze from pictures). Then ``op.mutate_`` mutates copies of the policy, by the default operator's direction, by
+SM-G-SUM's and by a random one, all until the outputs have changed as much. For each of the first a control
+child takes a step of the same length in a random direction, in the same weights.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from torch import Tensor
 
 import gym_safemaze  # noqa: F401  (registers the environments)
-from safe_mutation import SMGSO, FlatNetwork
+from safe_mutation import SMGSO, FlatNetwork, GaussianMutation, SMGSum
 
 CHILDREN, EPISODES = 100, 1
 DIVERGENCE = 0.1  # of the log-probabilities
@@ -119,15 +120,25 @@ def main() -> None:
         whole = len(experiences) // 50 * 50
         experiences = experiences[:whole].reshape(-1, 50, 4)  # sequences; in each the LSTM starts anew
     network = FlatNetwork(model.policy, forward=forward)
-    op = SMGSO(network, divergence=DIVERGENCE, experiences=experiences, mask=network.reaching(experiences))
+    settings: dict[str, Any] = {
+        "divergence": DIVERGENCE,
+        "experiences": experiences,
+        "mask": network.reaching(experiences),
+    }
+    op = SMGSO(network, **settings)
+    others = {"SM-G-SUM": SMGSum(network, **settings), "random": GaussianMutation(network, **settings)}
     parent, rng = network.flatten().numpy(), np.random.default_rng(options.seed)
+    another_rng = np.random.default_rng([options.seed, 1])
     parent_return = mean_return(model, model.policy)
-    shares: dict[str, list[float]] = {"safe": [], "control": []}
+    shares: dict[str, list[float]] = {name: [] for name in ("safe", *others, "control")}
     for _ in range(CHILDREN):
         child = op.mutate_(copy.deepcopy(model.policy), generator=rng)
         length = np.linalg.norm(network.flatten(child).numpy() - parent)
         control = network.to_module(parent + step_of_length(float(length), op.mask.numpy(), rng))
-        for name, policy in (("safe", child), ("control", control)):
+        children = {"safe": child, "control": control}
+        for name, other in others.items():
+            children[name] = other.mutate_(copy.deepcopy(model.policy), generator=another_rng)
+        for name, policy in children.items():
             shares[name].append(round(mean_return(model, policy) / parent_return, 3))
     results: dict[str, Any] = {"return": parent_return}
     for name, kept in shares.items():
