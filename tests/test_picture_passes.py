@@ -45,7 +45,7 @@ def chosen(kind, monkeypatch):
     fused = SimpleNamespace(FusedPicturePass=kind)
     monkeypatch.setitem(sys.modules, "evolution.networks.fused_pictures", fused)
     monkeypatch.setattr(picture_passes, "find_spec", lambda name: "triton")
-    return picture_passes._fused_is_right.__wrapped__(CPU)
+    return picture_passes._fused_pass.__wrapped__(CPU)
 
 
 def test_a_pass_that_is_right_is_used(monkeypatch):
@@ -67,7 +67,7 @@ def test_a_pass_that_is_wrong_or_fails_is_not_used_and_why_is_said(kind, reason,
 
 def test_without_triton_torch_does_it_and_nothing_is_said(monkeypatch):
     monkeypatch.setattr(picture_passes, "find_spec", lambda name: None)
-    assert not picture_passes._fused_is_right.__wrapped__(CPU)
+    assert not picture_passes._fused_pass.__wrapped__(CPU)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")

@@ -132,6 +132,4 @@ def breed_sent(key: str, work: bytes | None, births: bytes) -> Brood | None:
         _sent[key] = pickle.loads(work)
     domain, operator, device = _sent[key]
     brood = breed(domain, operator, pickle.loads(births), device)
-    for child in brood.children:
-        child.genome = on_host(child.genome)
-    return brood._replace(sensitivities=[on_host(one) for one in brood.sensitivities])
+    return Brood([child.on_host() for child in brood.children], [on_host(one) for one in brood.sensitivities])

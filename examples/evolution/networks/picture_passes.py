@@ -18,13 +18,8 @@ TOLERANCE = 1e-4  # of the largest number; single precision is far below, a wron
 
 def picture_pass(genomes: Tensor, depth: int, pictures: Tensor) -> Any:
     """The looks of genomes (N, P) at pictures (N, D, 64, 64), see ``DevicePicturePass``, the fastest way."""
-    if genomes.is_cuda and _fused_is_right(genomes.device):
-        from evolution.networks.fused_pictures import (
-            FusedPicturePass,
-        )  # Triton comes with torch for GPUs alone
-
-        return FusedPicturePass(genomes, depth, pictures)
-    return DevicePicturePass(genomes, depth, pictures)
+    fused = _fused_pass(genomes.device) if genomes.is_cuda else None
+    return (fused or DevicePicturePass)(genomes, depth, pictures)
 
 
 def look(genomes: Tensor, depth: int, pictures: Tensor) -> Tensor:
@@ -34,10 +29,10 @@ def look(genomes: Tensor, depth: int, pictures: Tensor) -> Tensor:
 
 
 @lru_cache
-def _fused_is_right(device: torch.device) -> bool:
-    """Whether the fused kernels can be had on a GPU, and give what torch gives for a small example."""
-    if find_spec("triton") is None:
-        return False
+def _fused_pass(device: torch.device) -> Any:
+    """The pass by fused kernels if these can be had there, and give what torch gives for a small example."""
+    if find_spec("triton") is None:  # it comes with torch for GPUs alone
+        return None
     try:
         from evolution.networks.fused_pictures import FusedPicturePass
 
@@ -46,12 +41,12 @@ def _fused_is_right(device: torch.device) -> bool:
         reason = f"they cannot be used here ({type(error).__name__}: {str(error).strip()[:200]})"
     else:
         if wrong < TOLERANCE:
-            return True
+            return FusedPicturePass
         reason = f"they are wrong here by {wrong:.2g} of the largest number"
     warnings.warn(
         f"pictures go through torch layer by layer, not through fused kernels: {reason}", stacklevel=2
     )
-    return False
+    return None
 
 
 def largest_difference(kind: Any, device: torch.device, depth: int = 2) -> float:
