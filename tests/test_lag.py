@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from beyond.lag import LAG, first_of, table
+from beyond.race import DIRECTIONS
 from evolution.atomic_file import write_json
-from evolution.executors import add_executor_arguments, shared
+from evolution.executors import add_executor_arguments, part_of_the_result, shared
 from paper.figure import Request
 
 
@@ -28,6 +29,16 @@ def test_other_cores_do_not_change_the_lag_unless_told_to(jobs):
     add_executor_arguments(parser)
     for words, expected in (["--workers", "2"], 8), (["--ray", "--lag", "3"], 3):
         assert shared(parser.parse_args(words), jobs[1].experiment).lag == expected
+
+
+def test_a_device_does_not_change_the_guess_unless_told_to(tmp_path):
+    [job, *_] = DIRECTIONS.jobs(Request(1, (), tmp_path / "results", tmp_path / "work"))
+    parser = argparse.ArgumentParser()
+    add_executor_arguments(parser)
+    for words, expected in (["--device", "cpu"], 8), (["--device", "cpu", "--guess", "1"], 1):
+        options = parser.parse_args(words)
+        assert shared(options, job.experiment).guess == expected
+        assert ("--guess 1" in part_of_the_result(options)) == (expected == 1)
 
 
 def test_the_first_of_several_runs_is_the_median_over_all_choices_of_them():

@@ -39,7 +39,7 @@ def add_executor_arguments(parser: argparse.ArgumentParser) -> None:
         help="children of a replicate in the making at once (default: 1, the paper's); a part of the result",
     )  # fmt: skip
     add(
-        "--guess", type=int, default=1, metavar="G",
+        "--guess", type=int, metavar="G",
         help="children of a replicate bred at once, those after a wrong guess of a parent again (default: 1)",
     )  # fmt: skip
     add(
@@ -72,7 +72,7 @@ def spreads(options: argparse.Namespace) -> bool:
 def part_of_the_result(options: argparse.Namespace) -> str:
     """Those of the arguments that decide numbers, as a command line has them."""
     given = {"--group": options.group, "--lag": options.lag, "--guess": options.guess}
-    words = [f" {name} {value}" for name, value in given.items() if value not in (None, 1)]
+    words = [f" {name} {value}" for name, value in given.items() if value is not None]
     return "".join(words) + ("" if options.device is None else f" --device {options.device}")
 
 
@@ -92,7 +92,7 @@ def shared(options: argparse.Namespace, experiment: Experiment) -> Experiment:
         experiment,
         group=group,
         lag=options.lag or experiment.lag,
-        guess=options.guess,
+        guess=options.guess or experiment.guess,
         device=None if options.device is None else read_device(options.device),
     )
 
