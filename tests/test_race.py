@@ -9,7 +9,7 @@ from scipy.stats import false_discovery_control, mannwhitneyu
 import reproduce
 from beyond import race
 from beyond.comparison import compare, holm, published, table
-from beyond.directions import SETTINGS, Setting
+from beyond.directions import DEFAULT, SETTINGS, Setting
 from beyond.finalists import FINALISTS
 from beyond.race import DIRECTIONS, DOMAIN_NAMES, SEMIFINALS
 from beyond.targets import verdicts
@@ -155,14 +155,21 @@ def test_machines_share_the_searches(tmp_path):
 def test_finalists_run_in_every_domain_with_another_seed(tmp_path):
     write_all(tmp_path / "results")
     jobs = FINALISTS.jobs(request(tmp_path))
-    assert len(jobs) == 2 * 8 == len({job.result for job in jobs})
+    assert len(jobs) == 3 * 8 == len({job.result for job in jobs})
     runs = {job.experiment.domain.name: job.experiment.runs for job in jobs}
     assert runs == {
         "recurrent-parity": 60, "breadcrumb-hard-maze": 60, "topdown-maze": 20, "first-person-maze": 30,
         "large-scale-101": 20, "toy": 20,
     }  # fmt: skip
     assert {job.experiment.seed for job in jobs} == {3}
-    assert {job.experiment.operator.divergence for job in jobs} == {0.03, 0.1}
+    names = {job.result.stem for job in jobs}
+    assert names == {one.name for one in (*SEMIFINALS.best(tmp_path / "results", 2), DEFAULT)}
+
+
+def test_a_winner_that_is_the_default_runs_once(tmp_path, monkeypatch):
+    write_all(tmp_path / "results")
+    monkeypatch.setattr("beyond.finalists.DEFAULT", SETTINGS[1])
+    assert len(FINALISTS.jobs(request(tmp_path))) == 2 * 8
 
 
 def test_finalists_are_drawn_and_listed_as_far_as_they_are_there(tmp_path):

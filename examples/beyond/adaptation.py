@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from beyond.comparison import finished, published, table
-from beyond.directions import DIVERGENCES, Setting
+from beyond.directions import DEFAULT, DIVERGENCES
 from beyond.race import DOMAIN_NAMES, GUESS, SEMIFINALS
 from beyond.study import Study, draw_success
 from evolution.algorithm import Algorithm
@@ -29,13 +29,13 @@ from paper.figure import Job, Request
 from paper.style import save_figure
 from paper.table_s2 import TABLE_S2, settings
 
-START = Setting("SM-G-SO", 1, 0.03)
 RULES: dict[str, type[SteadyStateGA]] = {
     "1/5 success rule": SuccessRuleGA,
     "group elites": GroupElitesGA,
 }
 FIXED = {
-    f"fixed, {divergence:g}": dataclasses.replace(START, divergence=divergence) for divergence in DIVERGENCES
+    f"fixed, {divergence:g}": dataclasses.replace(DEFAULT, divergence=divergence)
+    for divergence in DIVERGENCES
 }
 STYLES = {
     "1/5 success rule": ("#ea580c", "-"),
@@ -59,7 +59,7 @@ class Adaptation(Study):
         """A search for each rule in each domain."""
         experiments: dict[Path, Experiment] = {}
         for (name, rule), domain in product(RULES.items(), DOMAIN_NAMES):
-            plain = START.experiment(DOMAINS[domain](), request)
+            plain = DEFAULT.experiment(DOMAINS[domain](), request)
             adapted = dataclasses.replace(plain, algorithm=adaptive(rule, domain), guess=GUESS)
             experiments[self._file(request.results, domain, name)] = adapted
         return self.searches(request, experiments)

@@ -1,20 +1,22 @@
 """The two winners of the race in every domain: chosen in Recurrent Parity and the hard maze, shown in all.
 
-``race.py`` has the rule that chooses them. They run with another seed than those that chose them.
+``race.py`` has the rule that chooses them. They run with another seed than those that chose them, beside the
+default operator's setting, which is to be kept or replaced.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 
 from beyond.comparison import finished, published, table
-from beyond.directions import SETTINGS, Setting
-from beyond.race import SEMIFINALS
+from beyond.directions import DEFAULT, SETTINGS, Setting
+from beyond.race import GUESS, SEMIFINALS
 from beyond.study import COLOURS, Study
 from beyond.targets import verdicts
 from evolution.domains import DOMAINS
@@ -33,15 +35,15 @@ RUNS = {
     "large-scale-101": 20,
 }
 TOY_TASKS = ("easy", "medium", "gradient washout")  # as the paper's text has them
-LINES = ("#0f172a", "#ea580c")  # of the two
+LINES = ("#0f172a", "#ea580c", "#0d9488")
 
 
 @dataclass(frozen=True)
 class Finalists(Study):
-    """Two settings in five domains and the toy model."""
+    """The winners and the default in five domains and the toy model."""
 
     def jobs(self, request: Request) -> list[Job]:
-        """A search for each in each domain.
+        """A search for each in each domain, those of the quickest domain first.
 
         Raises:
             ValueError: If ``beyond-semifinals`` is not complete.
@@ -86,11 +88,12 @@ class Finalists(Study):
         return blocks if len(blocks) > 1 else {}
 
     def _experiments(self, request: Request) -> Iterator[tuple[str, Experiment, Setting]]:
-        for setting in SEMIFINALS.best(request.results, 2):
-            for domain, runs in RUNS.items():
-                yield domain, setting.experiment(DOMAINS[domain](), request, runs), setting
-            for task in TOY_TASKS:
-                yield f"toy, {task}", setting.experiment(Toy().variant(task), request), setting
+        settings = dict.fromkeys((*SEMIFINALS.best(request.results, 2), DEFAULT))
+        for task, setting in product(TOY_TASKS, settings):
+            yield f"toy, {task}", setting.experiment(Toy().variant(task), request), setting
+        for (domain, runs), setting in product(RUNS.items(), settings):
+            plain = setting.experiment(DOMAINS[domain](), request, runs)
+            yield domain, replace(plain, guess=GUESS), setting
 
     def _file(self, results: Path, place: str, setting: Setting) -> Path:
         return self.folder(results) / place.replace(", ", "-").replace(" ", "-") / f"{setting.name}.json"
