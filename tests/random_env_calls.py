@@ -85,7 +85,8 @@ class Life:
             "record_frames": [True, False], "heading": [0, 90, 360.0], "start": [(36, 184), (40.5, 180.0)],
             "length": [1, 4, 9], "order": ["random", "sequential"], "action_mode": ["probabilities"],
             "maze": ["hard", "medium", "figure_5a", ROOM], "rgb": [True, False], "move_speed": [0.1, 0.9],
-            "turn_speed": [5, 90.0], "body_radius": [0.1, 0.4], "texture": [None, np.eye(4) * 255],
+            "turn_speed": [5, 90.0], "start_angle": [0, -90.0],
+            "body_radius": [0.1, 0.4], "texture": [None, np.eye(4) * 255],
             "wall_color": [(255, 0, 9)], "walls": [None], "goal": [(31, 20)],
         }  # fmt: skip
         kind = type(gym.make(self.name, disable_env_checker=True).unwrapped)

@@ -77,6 +77,12 @@ def test_the_start_looks_along_the_path():
         _, info = make(maze=rows).reset()
         row, column = load_maze(rows).start
         assert info["heading"] == heading and info["behavior"].tolist() == [column + 0.5, row + 0.5]
+        for angle in (-90, 90.0, 270):
+            env = make(maze=rows, start_angle=angle)
+            _, info = env.reset()
+            assert info["heading"] == (heading + angle) % 360
+            _, info = env.reset(options={"heading": 12.0})
+            assert info["heading"] == 12.0
 
 
 def test_turning_right_is_clockwise_on_the_map_and_moves_the_picture_left():
@@ -323,6 +329,8 @@ def test_another_maze_on_reset_stays():
         ({"move_speed": np.nan}, "move_speed"),
         ({"turn_speed": 180}, "turn_speed"),
         ({"turn_speed": "fast"}, "turn_speed"),
+        ({"start_angle": 360}, "start_angle.*between -360 and 360, got 360"),
+        ({"start_angle": np.nan}, "start_angle"),
         ({"body_radius": 0.5}, "body_radius"),
         ({"wall_color": (1, 2)}, "wall_color"),
         ({"floor_color": (0, 0, 256)}, "floor_color"),

@@ -35,7 +35,7 @@ class FirstPersonMaze(Domain):
         move_speed: Squares walked per frame.
         turn_speed: Degrees turned per frame.
         body_radius: How close the middle of the walker comes to walls, in squares.
-        heading: Where it looks at first, in degrees; 0 is along the path, 180 back into the wall.
+        heading: Where it looks at first, in degrees; 0 is along the path, 270 to the left of it.
         fitness_of: "furthest", how many squares along the path the walker has come, or "last", how many
             squares it would have left to walk from its last place, counted back from the path's length.
         broken_fitness: Of a network whose outputs are not numbers.
@@ -68,7 +68,7 @@ class FirstPersonMaze(Domain):
 
     def evaluate(self, genomes: np.ndarray | Tensor) -> Evaluation:
         """Let each of the genomes (N, P) walk for an episode."""
-        walked = walk(*self.environment, self.network, genomes, self.broken_fitness, self._start)
+        walked = walk(*self.environment, self.network, genomes, self.broken_fitness)
         if self.fitness_of == "last":
             last = np.array([positions[-1] for positions in walked.behavior])
             column, row = np.floor(last).astype(int).T
@@ -78,7 +78,7 @@ class FirstPersonMaze(Domain):
 
     def replay(self, genome: np.ndarray) -> Iterator[np.ndarray]:
         """What the walker sees, beside its way on the map."""
-        for _, both in replay(*self.environment, self.network, genome, self._start):
+        for _, both in replay(*self.environment, self.network, genome):
             yield both
 
     def picture(self, path: Path, champion: Individual, seed: int) -> str:
@@ -96,12 +96,9 @@ class FirstPersonMaze(Domain):
             "frame_skip": self.decision_interval,
             "move_speed": self.move_speed,
             "turn_speed": self.turn_speed,
+            "start_angle": self.heading,
             "body_radius": self.body_radius,
         }
-
-    @property
-    def _start(self) -> dict[str, float]:
-        return {"heading": self.heading}
 
 
 @lru_cache(maxsize=1)

@@ -23,7 +23,6 @@ def walk(
     network: CompiledConvLSTM,
     genomes: np.ndarray | Tensor,
     broken_fitness: float,
-    start: Settings | None = None,
 ) -> Evaluation:
     """Let each of the genomes (N, P) walk until its own episode is over.
 
@@ -36,12 +35,11 @@ def walk(
         network: What the genomes are for.
         genomes: (N, P).
         broken_fitness: Fitness of a network whose outputs are not numbers.
-        start: The environment's reset options.
     """
     number = len(genomes)
     lanes = _lanes(environment, settings, number)
     decide = network.policy(genomes)
-    pictures, info = lanes.reset(options=dict(start or {}))
+    pictures, info = lanes.reset()
     positions = [info["behavior"]]
     fitness, steps = np.zeros(number), np.zeros(number, dtype=np.int64)
     solved, broken = np.zeros(number, dtype=bool), np.zeros(number, dtype=bool)
@@ -65,16 +63,12 @@ def walk(
 
 
 def replay(
-    environment: str,
-    settings: Settings,
-    network: CompiledConvLSTM,
-    genome: np.ndarray,
-    start: Settings | None = None,
+    environment: str, settings: Settings, network: CompiledConvLSTM, genome: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """What a genome (P,) sees, (64, 64), and a picture of where it is, at every step of an episode."""
     env = gym.make(environment, **settings, render_mode="rgb_array")
     decide = network.policy(genome[None])
-    picture, _ = env.reset(options=dict(start or {}))
+    picture, _ = env.reset()
     over = False
     while not over:
         yield picture[..., 0], np.asarray(env.render())

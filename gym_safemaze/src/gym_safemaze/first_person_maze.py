@@ -36,6 +36,8 @@ class FirstPersonMazeSettings:
         frame_skip: frames for which each action is held; one picture is drawn after the last of them.
         move_speed: squares walked per frame, between 0 and 1.
         turn_speed: degrees turned per frame, between 0 and 180.
+        start_angle: degrees, clockwise from the direction of the path, at which the walker looks at first,
+            between -360 and 360.
         body_radius: how close the middle of the body comes to walls, in squares, between 0 and 0.5.
         rgb: whether pictures have three colors in place of one gray.
         texture: brightness (h, w) or colors (h, w, 3) of a wall square in [0, 255]; None for a plain white
@@ -55,6 +57,7 @@ class FirstPersonMazeSettings:
     frame_skip: int = 4
     move_speed: float = 0.125
     turn_speed: float = 5.625
+    start_angle: float = 0.0
     body_radius: float = 0.2
     rgb: bool = False
     texture: ArrayLike | None = None
@@ -83,6 +86,7 @@ class FirstPersonMazeLanes:
         self.frame_skip = check_count("frame_skip", settings.frame_skip)
         self.move_speed = check_between("move_speed", settings.move_speed, 0.0, 1.0)
         self.turn_speed = check_between("turn_speed", settings.turn_speed, 0.0, 180.0)
+        self.start_angle = check_between("start_angle", settings.start_angle, -360.0, 360.0)
         self.body_radius = check_between("body_radius", settings.body_radius, 0.0, 0.5)
         rgb = check_flag("rgb", settings.rgb)
         self.observation_space: Space = Box(0, 255, (PICTURE, PICTURE, 3 if rgb else 1), np.uint8)
@@ -96,7 +100,7 @@ class FirstPersonMazeLanes:
         self._decisions = np.zeros(self.num_lanes, dtype=np.int64)
 
     def reset(self, mask: Mask, generator: Callable[[int], np.random.Generator], options: Options) -> None:
-        """Put the walkers of `mask` in the middle of the start square, looking along the path.
+        """Put the walkers of `mask` in the middle of the start square, turned by `start_angle` from the path.
 
         Option "maze" replaces the maze from now on; "position", x and y, (2,) or (N, 2), and "heading" in
         degrees, () or (N,), replace its start for this episode.
@@ -107,8 +111,8 @@ class FirstPersonMazeLanes:
         position = per_lane(
             "position", options.get("position", (column + 0.5, row + 0.5)), (2,), self.num_lanes
         )
-        ahead = math.degrees(math.atan2(south, east)) % 360.0
-        heading = per_lane("heading", options.get("heading", ahead), (), self.num_lanes)
+        first = (math.degrees(math.atan2(south, east)) + self.start_angle) % 360.0
+        heading = per_lane("heading", options.get("heading", first), (), self.num_lanes)
         self._check_positions(maze, position[mask])
         if not np.isfinite(heading[mask]).all():
             raise ValueError(f"expected option 'heading' in degrees, got {options['heading']!r}")
