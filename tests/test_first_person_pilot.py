@@ -42,10 +42,10 @@ def test_those_nearest_to_the_paper_go_on(tmp_path):
 
 def test_the_table_is_sorted_by_the_gap(tmp_path):
     assert PILOT.tables(tmp_path) == {}
-    results_of(tmp_path, 1, {"default": [500] * 8, "slow": [NEVER] * 8})
+    results_of(tmp_path, 1, {"easy": [500] * 8, "slow": [NEVER] * 8})
     [text] = PILOT.tables(tmp_path).values()
     rows = [row.strip("| ").split(" | ") for row in text.splitlines()[2:]]
-    assert [row[0] for row in rows] == [describe(SETTINGS["slow"]), describe(SETTINGS["default"])]
+    assert [row[0] for row in rows] == [describe(SETTINGS["slow"]), describe(SETTINGS["easy"])]
     assert [row[1] for row in rows] == ["0/8, never", "8/8, 0.5k"]
     beginning = paper_curves("first-person-maze")["SM-G-SUM"].until(ROUNDS[1].budget)
     assert beginning.evaluations[-1] == ROUNDS[1].budget

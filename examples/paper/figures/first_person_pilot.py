@@ -6,7 +6,7 @@ call of the command runs one round.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -20,20 +20,23 @@ from paper.statistics import middle, solved_in_the_end
 from paper.table_s2 import experiment
 
 RUNS = 8
+QUICK = FirstPersonMaze().variant("easy")
+SLOW = FirstPersonMaze(move_speed=0.08, turn_speed=5.0, heading=0)
+SLOWEST = FirstPersonMaze(move_speed=0.07, turn_speed=4.0, heading=0)
 SETTINGS = {
-    "default": FirstPersonMaze(),
-    "raycast": FirstPersonMaze(move_speed=0.667, turn_speed=24.83),
-    "slow": FirstPersonMaze(move_speed=0.08, turn_speed=5.0),
-    "slowest": FirstPersonMaze(move_speed=0.07, turn_speed=4.0),
-    "sideways": FirstPersonMaze(heading=270),
-    "slow-sideways": FirstPersonMaze(move_speed=0.08, turn_speed=5.0, heading=270),
-    "slow-thin": FirstPersonMaze(move_speed=0.08, turn_speed=5.0, body_radius=0.01),
-    "slow-wide": FirstPersonMaze(move_speed=0.08, turn_speed=5.0, body_radius=0.35),
-    "last": FirstPersonMaze(fitness_of="last"),
-    "slow-last": FirstPersonMaze(move_speed=0.08, turn_speed=5.0, fitness_of="last"),
-    "slowest-sideways": FirstPersonMaze(move_speed=0.07, turn_speed=4.0, heading=270),
-    "slowest-wide": FirstPersonMaze(move_speed=0.07, turn_speed=4.0, body_radius=0.35),
-    "slowest-last": FirstPersonMaze(move_speed=0.07, turn_speed=4.0, fitness_of="last"),
+    "easy": QUICK,
+    "raycast": replace(QUICK, move_speed=0.667, turn_speed=24.83),
+    "slow": SLOW,
+    "slowest": SLOWEST,
+    "sideways": replace(QUICK, heading=270),
+    "slow-sideways": replace(SLOW, heading=270),
+    "slow-thin": replace(SLOW, body_radius=0.01),
+    "slow-wide": replace(SLOW, body_radius=0.35),
+    "last": replace(QUICK, fitness_of="last"),
+    "slow-last": replace(SLOW, fitness_of="last"),
+    "slowest-sideways": replace(SLOWEST, heading=270),
+    "slowest-wide": replace(SLOWEST, body_radius=0.35),
+    "slowest-last": replace(SLOWEST, fitness_of="last"),
 }
 
 

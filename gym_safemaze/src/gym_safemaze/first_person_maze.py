@@ -55,9 +55,9 @@ class FirstPersonMazeSettings:
     _: KW_ONLY
     max_steps: int = 400
     frame_skip: int = 4
-    move_speed: float = 0.125
-    turn_speed: float = 5.625
-    start_angle: float = 0.0
+    move_speed: float = 0.08
+    turn_speed: float = 5.0
+    start_angle: float = -90.0
     body_radius: float = 0.2
     rgb: bool = False
     texture: ArrayLike | None = None
