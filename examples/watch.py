@@ -2,8 +2,10 @@
 
     python examples/watch.py runs/topdown-maze/SM-G-SUM/seed-1
     python examples/watch.py runs/topdown-maze/SM-G-SUM/seed-1 --gif champion.gif --picture champion.png
+    python examples/watch.py my-results/figure-6/SM-G-SUM.json --replicate 3
 
-The run folder is one of ``evolve.py``. Without a file to write, the episode is shown in a window.
+The run folder is one of ``evolve.py``, the file one of ``reproduce.py`` with the genomes beside it. Without
+a file to write, the episode is shown in a window.
 """
 
 from __future__ import annotations
@@ -11,8 +13,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -20,6 +23,7 @@ from PIL import Image
 from evolution.atomic_file import read_npz
 from evolution.domain import Domain
 from evolution.domains import DOMAINS
+from evolution.result import read_champions, solved_at
 from gym_safemaze.window import Window
 
 FRAMES_PER_SECOND = 10
@@ -32,34 +36,68 @@ def read_run(folder: Path) -> tuple[Domain, np.ndarray]:
         ValueError: If a file cannot be read, or the champion is of another network than the domain's.
         OSError: If there is none.
     """
-    domain, network = read_domain(folder / "record.json")
-    champion = folder / "champion.npz"
+    record, champion = folder / "record.json", folder / "champion.npz"
+    domain, network = read_domain(record, json.loads)
     try:
         genome = read_npz(champion)[0]["genome"]
     except (ValueError, KeyError) as error:
         raise ValueError(
             f"expected the champion of a run in {champion}, got a file without one ({error})"
         ) from None
+    return domain, matching(domain, network, genome)
+
+
+def read_result(file: Path, replicate: int | None) -> tuple[Domain, np.ndarray]:
+    """The domain of a result and the genome (P,) of a replicate's champion.
+
+    Args:
+        file: Of ``reproduce.py``, the champions beside it.
+        replicate: Its number, from 1; None for the one that was solved first, or else is the fittest.
+
+    Raises:
+        ValueError: If a file cannot be read, there is no such replicate, or its champion is of another
+            network.
+        OSError: If there is none.
+    """
+    domain, network = read_domain(file, lambda text: json.loads(text)["record"])
+    champions, solved = read_champions(file.with_suffix(".npz")), solved_at(file)
+    numbers = range(1, len(champions) + 1)
+    if replicate is None:
+        replicate = min(numbers, key=lambda n: (solved[n - 1], -champions[n - 1].fitness))
+    if replicate not in numbers:
+        raise ValueError(f"expected a replicate from 1 to {len(champions)}, got {replicate}")
+    return domain, matching(domain, network, champions[replicate - 1].genome)
+
+
+def read_domain(file: Path, record: Callable[[str], dict[str, Any]]) -> tuple[Domain, str]:
+    """The domain that a record describes, and what it calls the network.
+
+    Args:
+        file: Where the record is.
+        record: Finds it in the file's text.
+    """
+    classes = {domain.__name__: domain for domain in DOMAINS.values()}
+    try:
+        settings = record(file.read_text())["domain"]
+        made = classes[settings.pop("class")]
+        network = settings.pop("network")
+        return made(**settings), network
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"expected the record of a run in {file}, got something else ({error!r})") from None
+
+
+def matching(domain: Domain, network: str, genome: np.ndarray) -> np.ndarray:
+    """A genome that is one of the domain's network.
+
+    Raises:
+        ValueError: If it is of another.
+    """
     if network != repr(domain.network) or genome.shape != (domain.network.num_params,):
         raise ValueError(
             f"expected a champion of {domain.network!r}, {domain.network.num_params:,} weights, got one of "
             f"{network}, genome of shape {genome.shape}"
         )
-    return domain, genome
-
-
-def read_domain(record: Path) -> tuple[Domain, str]:
-    """The domain that a record describes, and what it calls the network."""
-    classes = {domain.__name__: domain for domain in DOMAINS.values()}
-    try:
-        settings = json.loads(record.read_text())["domain"]
-        made = classes[settings.pop("class")]
-        network = settings.pop("network")
-        return made(**settings), network
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"expected the record of a run in {record}, got something else ({error!r})"
-        ) from None
+    return genome
 
 
 def save_gif(path: Path, frames: list[np.ndarray]) -> None:
@@ -80,12 +118,21 @@ def show(frames: Iterator[np.ndarray]) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("run", type=Path, help="folder of a run of evolve.py")
+    parser.add_argument("run", type=Path, help="folder of a run of evolve.py, or result of reproduce.py")
+    parser.add_argument(
+        "--replicate",
+        type=int,
+        metavar="K",
+        help="of a result, from 1 (default: the one that was solved first)",
+    )
     parser.add_argument("--gif", type=Path, help="write an animation")
     parser.add_argument("--picture", type=Path, help="write a picture of how the episode ends")
     options = parser.parse_args(arguments)
     try:
-        domain, genome = read_run(options.run)
+        result = options.run.suffix == ".json"
+        if options.replicate is not None and not result:
+            raise ValueError(f"expected a result of reproduce.py with --replicate, got {options.run}")
+        domain, genome = read_result(options.run, options.replicate) if result else read_run(options.run)
         frames = domain.replay(genome)
         if options.gif is None and options.picture is None:
             show(frames)

@@ -1,15 +1,19 @@
 """Replaying the champion of a run."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
 import watch
+from evolution.atomic_file import read_json, write_json
 from evolution.domains import DOMAINS
 from evolution.record import describe
+from evolution.result import Search, read_champions
 from gym_safemaze import window
+from paper.table_s2 import experiment
 
 
 def write_run(folder, domain, genome):
@@ -33,6 +37,69 @@ def test_the_episode_is_that_of_the_evaluation(name, tmp_path):
     assert len(frames) == len(behavior)
     with Image.open(tmp_path / "end.png") as picture:
         np.testing.assert_array_equal(np.asarray(picture), frames[-1])
+
+
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory):
+    """Three replicates of the Topdown Maze, which solve nothing."""
+    folder = tmp_path_factory.mktemp("results")
+    search = experiment(DOMAINS["topdown-maze"](), "SM-G-SUM", runs=3, max_evaluations=250)
+    Search(search, folder / "SM-G-SUM.json", folder / "work")()
+    return folder
+
+
+@pytest.fixture
+def result(computed, tmp_path):
+    return shutil.copytree(computed, tmp_path / "results") / "SM-G-SUM.json"
+
+
+def last_frame(tmp_path, *arguments):
+    assert watch.main([*map(str, arguments), "--picture", str(tmp_path / "end.png")]) == 0
+    with Image.open(tmp_path / "end.png") as picture:
+        return np.asarray(picture)
+
+
+def test_a_replicate_of_a_result_is_replayed(result, tmp_path):
+    champions = read_champions(result.with_suffix(".npz"))
+    *_, last = DOMAINS["topdown-maze"]().replay(champions[1].genome)
+    np.testing.assert_array_equal(last_frame(tmp_path, result, "--replicate", 2), last)
+
+
+@pytest.mark.parametrize(
+    ("solved", "shown"), [([None, 240, 230], 2), ([None, 230, 240], 1), ([None] * 3, None)]
+)
+def test_of_a_result_the_first_solution_is_shown(solved, shown, result, tmp_path):
+    champions = read_champions(result.with_suffix(".npz"))
+    if shown is None:
+        shown = int(np.argmax([champion.fitness for champion in champions]))
+    content = read_json(result)
+    for run, at in zip(content["runs"], solved, strict=True):
+        run["solved_at"] = at
+    write_json(result, content)
+    *_, last = DOMAINS["topdown-maze"]().replay(champions[shown].genome)
+    np.testing.assert_array_equal(last_frame(tmp_path, result), last)
+
+
+def test_says_what_is_wrong_with_a_result(result, tmp_path, capsys):
+    write_run(tmp_path, DOMAINS["topdown-maze"](), founder(DOMAINS["topdown-maze"]()))
+    champions = result.with_suffix(".npz")
+    for arguments, message in (
+        ([result, "--replicate", 4], "expected a replicate from 1 to 3, got 4"),
+        ([result, "--replicate", 0], "expected a replicate from 1 to 3, got 0"),
+        ([tmp_path, "--replicate", 1], "expected a result of reproduce.py with --replicate, got"),
+        ([tmp_path / "none.json"], "none.json"),
+    ):
+        assert watch.main([str(each) for each in arguments]) == 2
+        assert message in capsys.readouterr().err
+    champions.write_bytes(champions.read_bytes()[:-100])
+    assert watch.main([str(result)]) == 2
+    assert str(champions) in capsys.readouterr().err
+    champions.unlink()
+    assert watch.main([str(result)]) == 2
+    assert str(champions) in capsys.readouterr().err
+    result.write_text("[]")
+    assert watch.main([str(result)]) == 2
+    assert "expected the record of a run in" in capsys.readouterr().err
 
 
 def test_the_animation_shows_every_step(tmp_path):
