@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
@@ -104,7 +104,7 @@ class Domain:
         """
         raise ValueError(f"expected a domain with a place to look at, got {self.name}")
 
-    def variant(self, name: str) -> Domain:
+    def variant(self, name: str) -> Self:
         """Another form of the task.
 
         Raises:
