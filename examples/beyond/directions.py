@@ -13,7 +13,7 @@ from evolution.domain import Domain
 from evolution.experiment import Experiment
 from paper.figure import Request
 from paper.table_s2 import experiment
-from safe_mutation.default_operator import DIVERGENCE
+from safe_mutation.default_operator import DIVERGENCE, TOLERANCE
 
 DIVERGENCES = (0.01, 0.03, 0.1)
 # s of SM-G-SO is the square root of what its Hessian gives: exponents 1 and 2 are 1/2 and 1 of that.
@@ -24,7 +24,6 @@ EXPONENTS = {
     "SM-G-RMS": (0.5, 1),
     "SM-G-SO": (1, 2),
 }
-TOLERANCE = 0.25  # of the divergence, for all alike
 
 
 @dataclass(frozen=True)
