@@ -8,7 +8,7 @@ import torch
 
 import reproduce
 from beyond.adaptation import ADAPTATION
-from beyond.directions import DEFAULT
+from beyond.directions import INCUMBENT
 from beyond.race import DIRECTIONS
 from evolution.algorithms.group_elites_ga import GroupElitesGA
 from evolution.algorithms.steady_state_ga import SteadyStateGA
@@ -192,7 +192,7 @@ def test_the_rules_differ_from_the_papers_search_in_nothing_else(tmp_path):
     fixed = {job.result: job.experiment for job in DIRECTIONS.jobs(request)}
     for job in jobs:
         domain = job.experiment.domain.name
-        plain = fixed[DIRECTIONS.file(request.results, domain, DEFAULT)].record()
+        plain = fixed[DIRECTIONS.file(request.results, domain, INCUMBENT)].record()
         own = job.experiment.record()
         rule = {**own["algorithm"]}
         assert {name: rule[name] for name in plain["algorithm"] if name != "class"} | {

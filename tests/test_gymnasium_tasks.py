@@ -55,9 +55,9 @@ def test_the_table_compares_with_the_default(tmp_path):
             write_json(file, {"runs": runs})
     cart, pendulum = GYMNASIUM_TASKS.tables(tmp_path)["gymnasium"].splitlines()[2:]
     assert cart.startswith(
-        "| CartPole-v1 | 10/10 solved, median 6 | 10/10 solved, median 16 (p = 0.0015) | -204"
+        "| CartPole-v1 | 10/10 solved, median 6 | 10/10 solved, median 16 (p = 0.0018) | -204"
     )
-    assert pendulum.startswith("| Pendulum-v1 | -4.5 | -104.5 (p = 0.0015) | -204.5 (p = 0.0015) |")
+    assert pendulum.startswith("| Pendulum-v1 | -4.5 | -104.5 (p = 0.0018) | -204.5 (p = 0.0018) |")
 
 
 def test_who_solves_comes_before_who_does_not():

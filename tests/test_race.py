@@ -9,7 +9,7 @@ from scipy.stats import false_discovery_control, mannwhitneyu
 import reproduce
 from beyond import race
 from beyond.comparison import compare, holm, published, table
-from beyond.directions import DEFAULT, SETTINGS, Setting
+from beyond.directions import INCUMBENT, SETTINGS, Setting
 from beyond.finalists import FINALISTS
 from beyond.race import DIRECTIONS, DOMAIN_NAMES, SEMIFINALS
 from beyond.targets import verdicts
@@ -163,12 +163,12 @@ def test_finalists_run_in_every_domain_with_another_seed(tmp_path):
     }  # fmt: skip
     assert {job.experiment.seed for job in jobs} == {3}
     names = {job.result.stem for job in jobs}
-    assert names == {one.name for one in (*SEMIFINALS.best(tmp_path / "results", 2), DEFAULT)}
+    assert names == {one.name for one in (*SEMIFINALS.best(tmp_path / "results", 2), INCUMBENT)}
 
 
-def test_a_winner_that_is_the_default_runs_once(tmp_path, monkeypatch):
+def test_a_winner_that_is_the_incumbent_runs_once(tmp_path, monkeypatch):
     write_all(tmp_path / "results")
-    monkeypatch.setattr("beyond.finalists.DEFAULT", SETTINGS[1])
+    monkeypatch.setattr("beyond.finalists.INCUMBENT", SETTINGS[1])
     assert len(FINALISTS.jobs(request(tmp_path))) == 2 * 8
 
 

@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from beyond.comparison import finished, published, table
-from beyond.directions import DEFAULT, DIVERGENCES
+from beyond.directions import DIVERGENCES, INCUMBENT
 from beyond.race import DOMAIN_NAMES, GUESS, SEMIFINALS
 from beyond.study import Study, draw_success
 from evolution.algorithm import Algorithm
@@ -34,7 +34,7 @@ RULES: dict[str, type[SteadyStateGA]] = {
     "group elites": GroupElitesGA,
 }
 FIXED = {
-    f"fixed, {divergence:g}": dataclasses.replace(DEFAULT, divergence=divergence)
+    f"fixed, {divergence:g}": dataclasses.replace(INCUMBENT, divergence=divergence)
     for divergence in DIVERGENCES
 }
 STYLES = {
@@ -59,7 +59,7 @@ class Adaptation(Study):
         """A search for each rule in each domain."""
         experiments: dict[Path, Experiment] = {}
         for (name, rule), domain in product(RULES.items(), DOMAIN_NAMES):
-            plain = DEFAULT.experiment(DOMAINS[domain](), request)
+            plain = INCUMBENT.experiment(DOMAINS[domain](), request)
             adapted = dataclasses.replace(plain, algorithm=adaptive(rule, domain), guess=GUESS)
             experiments[self._file(request.results, domain, name)] = adapted
         return self.searches(request, experiments)

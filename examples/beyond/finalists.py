@@ -1,7 +1,7 @@
 """The two winners of the race in every domain: chosen in Recurrent Parity and the hard maze, shown in all.
 
 ``race.py`` has the rule that chooses them. They run with another seed than those that chose them, beside the
-default operator's setting, which is to be kept or replaced.
+setting that the default operator had until then.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from beyond.comparison import finished, published, table
-from beyond.directions import DEFAULT, SETTINGS, Setting
+from beyond.directions import INCUMBENT, SETTINGS, Setting
 from beyond.race import GUESS, SEMIFINALS
 from beyond.study import COLOURS, Study
 from beyond.targets import verdicts
@@ -40,7 +40,7 @@ LINES = ("#0f172a", "#ea580c", "#0d9488")
 
 @dataclass(frozen=True)
 class Finalists(Study):
-    """The winners and the default in five domains and the toy model."""
+    """The winners and the incumbent in five domains and the toy model."""
 
     def jobs(self, request: Request) -> list[Job]:
         """A search for each in each domain, those of the quickest domain first.
@@ -88,7 +88,7 @@ class Finalists(Study):
         return blocks if len(blocks) > 1 else {}
 
     def _experiments(self, request: Request) -> Iterator[tuple[str, Experiment, Setting]]:
-        settings = dict.fromkeys((*SEMIFINALS.best(request.results, 2), DEFAULT))
+        settings = dict.fromkeys((*SEMIFINALS.best(request.results, 2), INCUMBENT))
         for task, setting in product(TOY_TASKS, settings):
             yield f"toy, {task}", setting.experiment(Toy().variant(task), request), setting
         for (domain, runs), setting in product(RUNS.items(), settings):

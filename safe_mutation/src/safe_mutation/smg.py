@@ -68,7 +68,7 @@ class SMG(Mutation):
         kw_only=True,
         metadata=doc(
             "With a divergence: steps go with delta / s^exponent. Below 1 the differences between weights "
-            "are made up for in part; 0 would be the control's direction."
+            "are made up for in part, above it more than in full; 0 would be the control's direction."
         ),
     )
 
