@@ -74,7 +74,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--evaluations", type=int, default=20_000)
     parser.add_argument("--population", type=int, default=100)
-    parser.add_argument("--seed", type=int, default=4)  # 3 and 4 of the first five solve the maze
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", default="champion", help="path without .pt and .png")
     options = parser.parse_args()
     torch.set_num_threads(1)  # the network is small

@@ -41,7 +41,7 @@ def test_with_nothing_but_experiences_a_child_is_as_far_as_promised(kind):
             own = network.to_module(genome).double()
             outputs.append(np.stack([own(torch.from_numpy(x)[None])[0].detach().numpy() for x in SEEN]))
         reached = ((outputs[0] - outputs[1]) ** 2).sum(1).mean()
-        assert reached == pytest.approx(0.01, rel=0.26)
+        assert reached == pytest.approx(0.03, rel=0.26)
 
 
 def test_the_scale_of_the_weights_cancels():
@@ -57,13 +57,13 @@ def test_the_scale_of_the_weights_cancels():
     np.testing.assert_allclose(100 * other, child, rtol=1e-9, atol=1e-12)
 
 
-def test_it_goes_in_the_direction_of_sm_g_so_with_squared_sensitivities():
+def test_it_goes_in_the_direction_of_sm_g_so():
     module = deep()
     parent = FlatNetwork(module).flatten().numpy()
     seen = SEEN.astype(np.float32)
     child = SafeMutation(module)(parent, experiences=seen, generator=5)
-    same = SMGSO(module, divergence=0.01, exponent=2, tolerance=0.25)(parent, experiences=seen, generator=5)
-    near = SMGSO(module, divergence=0.001, exponent=2)(parent, experiences=seen, generator=5)
+    same = SMGSO(module, divergence=0.03, tolerance=0.25)(parent, experiences=seen, generator=5)
+    near = SMGSO(module, divergence=0.001)(parent, experiences=seen, generator=5)
     np.testing.assert_array_equal(child, same)
     cosine = (child - parent) @ (near - parent)
     cosine /= np.linalg.norm(child - parent) * np.linalg.norm(near - parent)

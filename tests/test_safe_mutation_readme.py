@@ -32,9 +32,9 @@ def test_the_evolution_solves_its_task(capsys) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         names: dict = {}
-        exec(blocks()[1].replace("range(10)", "range(6)"), names)
+        exec(blocks()[1].replace("range(10)", "range(4)"), names)
     means = [int(mean) for mean in re.findall(r"mean (\d+)", capsys.readouterr().out)]
-    assert len(means) == 6
+    assert len(means) == 4
     assert means[-1] > 2 * means[0]
     assert isinstance(names["champion"], torch.nn.Sequential)
     assert names["champion"] is not names["policy"]

@@ -75,4 +75,4 @@ SETTINGS = [
     for method, exponents in EXPONENTS.items()
     for exponent, divergence in product(exponents, DIVERGENCES)
 ]
-INCUMBENT = Setting("SM-G-SO", 1, 0.03)  # what SafeMutation was before the race was over
+INCUMBENT = Setting("SM-G-SO", 1, 0.03)  # what SafeMutation is

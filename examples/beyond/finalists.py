@@ -1,7 +1,7 @@
 """The two winners of the race in every domain: chosen in Recurrent Parity and the hard maze, shown in all.
 
 ``race.py`` has the rule that chooses them. They run with another seed than those that chose them, beside the
-setting that the default operator had until then.
+default operator's setting.
 """
 
 from __future__ import annotations

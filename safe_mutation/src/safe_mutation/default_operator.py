@@ -1,4 +1,4 @@
-"""The operator to begin with. Its base class and the three numbers below are all that there is to choose."""
+"""The operator to begin with. Its base class and the two numbers below are all that there is to choose."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from safe_mutation.arguments import documented
 from safe_mutation.intensity import Divergence
 from safe_mutation.mutation import Mutation
-from safe_mutation.smg import SMG
 from safe_mutation.smg_operators import SMGSO
 
-DIVERGENCE = 0.01
-EXPONENT = 2.0
+DIVERGENCE = 0.03
 TOLERANCE = 0.25  # of the divergence: a quarter more or less changes nothing, and saves passes
 
 
@@ -20,13 +18,12 @@ TOLERANCE = 0.25  # of the divergence: a quarter more or less changes nothing, a
 class SafeMutation(SMGSO):
     """The operator to begin with: nothing to tune, the same for every network.
 
-    A child is w + m delta / s^2 with s = sqrt( |H delta| ), H the Hessian of the divergence (equation 1) at
-    the parent: the sensitivities of SM-G-SO (section 3.2 of the paper), squared, and m > 0 the length for
-    which the child's outputs have diverged by 0.01 on the experiences. Sensitivities below a tenth of their
-    root mean square are raised to about that. No constant of a network is in it, and the scale of its weights
-    cancels.
+    A child is w + m delta / s with s = sqrt( |H delta| ), H the Hessian of the divergence (equation 1) at the
+    parent: the direction of SM-G-SO (section 3.2 of the paper), and m > 0 the length for which the child's
+    outputs have diverged by 0.03 on the experiences. Sensitivities below a tenth of their root mean square
+    are raised to about that. No constant of a network is in it, and the scale of its weights cancels.
 
-    The scale of the outputs does not: 0.01 is for outputs between 0 and 1 or -1 and 1, squashed actions or
+    The scale of the outputs does not: 0.03 is for outputs between 0 and 1 or -1 and 1, squashed actions or
     the probabilities of several. Give logits a softmax, and unbounded actions the limits of their space:
     ``SafeMutation(nn.Sequential(policy, nn.Softmax(-1)))``; or another divergence.
 
@@ -35,9 +32,6 @@ class SafeMutation(SMGSO):
 
     divergence: Divergence | None = field(
         default=DIVERGENCE, kw_only=True, metadata=Mutation.__dataclass_fields__["divergence"].metadata
-    )
-    exponent: float = field(
-        default=EXPONENT, kw_only=True, metadata=SMG.__dataclass_fields__["exponent"].metadata
     )
     tolerance: float = field(
         default=TOLERANCE, kw_only=True, metadata=Mutation.__dataclass_fields__["tolerance"].metadata
