@@ -13,9 +13,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -36,8 +35,8 @@ def read_run(folder: Path) -> tuple[Domain, np.ndarray]:
         ValueError: If a file cannot be read, or the champion is of another network than the domain's.
         OSError: If there is none.
     """
-    record, champion = folder / "record.json", folder / "champion.npz"
-    domain, network = read_domain(record, json.loads)
+    domain, network = read_domain(folder / "record.json")
+    champion = folder / "champion.npz"
     try:
         genome = read_npz(champion)[0]["genome"]
     except (ValueError, KeyError) as error:
@@ -59,7 +58,7 @@ def read_result(file: Path, replicate: int | None) -> tuple[Domain, np.ndarray]:
             network.
         OSError: If there is none.
     """
-    domain, network = read_domain(file, lambda text: json.loads(text)["record"])
+    domain, network = read_domain(file)
     champions, solved = read_champions(file.with_suffix(".npz")), solved_at(file)
     numbers = range(1, len(champions) + 1)
     if replicate is None:
@@ -69,20 +68,16 @@ def read_result(file: Path, replicate: int | None) -> tuple[Domain, np.ndarray]:
     return domain, matching(domain, network, champions[replicate - 1].genome)
 
 
-def read_domain(file: Path, record: Callable[[str], dict[str, Any]]) -> tuple[Domain, str]:
-    """The domain that a record describes, and what it calls the network.
-
-    Args:
-        file: Where the record is.
-        record: Finds it in the file's text.
-    """
+def read_domain(file: Path) -> tuple[Domain, str]:
+    """The domain that a record, or a result with one, describes, and what it calls the network."""
     classes = {domain.__name__: domain for domain in DOMAINS.values()}
     try:
-        settings = record(file.read_text())["domain"]
+        content = json.loads(file.read_text())
+        settings = content.get("record", content)["domain"]
         made = classes[settings.pop("class")]
         network = settings.pop("network")
         return made(**settings), network
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"expected the record of a run in {file}, got something else ({error!r})") from None
 
 
