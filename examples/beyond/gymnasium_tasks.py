@@ -21,6 +21,7 @@ from beyond.study import Study
 from evolution.algorithms.steady_state_ga import SteadyStateGA
 from evolution.atomic_file import read_json
 from evolution.breed import Birth, breed
+from evolution.domain import Domain
 from evolution.experiment import Experiment
 from paper.figure import Job, Request
 from safe_mutation import SMGSO, GaussianMutation, SafeMutation, SMGSum
@@ -33,10 +34,10 @@ ALGORITHM = SteadyStateGA(population_size=32, tournament_size=5)
 GUESS = 4  # children of a run in one batch
 
 
-def calibrated(kind: Callable[..., Any]) -> Callable[[GymnasiumTask], Any]:
+def calibrated(kind: Callable[..., Any]) -> Callable[[Any], Any]:
     """An operator of the paper, with a sigma for founders to diverge as far as by default."""
 
-    def make(task: GymnasiumTask) -> Any:
+    def make(task: Domain) -> Any:
         founders = breed(task, None, [Birth(None, 0, 0, n) for n in range(8)]).children  # type: ignore[arg-type]
         genomes = np.stack([founder.genome for founder in founders])
         seen: Any = [founder.experiences for founder in founders]

@@ -6,6 +6,7 @@ from beyond.finalists import FINALISTS
 from beyond.gymnasium_tasks import GYMNASIUM_TASKS
 from beyond.held_out import HELD_OUT
 from beyond.lag import LAG
+from beyond.other_networks import OTHER_NETWORKS
 from beyond.race import DIRECTIONS, SEMIFINALS
 from beyond.study import Study
 
@@ -20,5 +21,6 @@ STUDIES: dict[str, Study] = {
         CROSSOVER,
         GYMNASIUM_TASKS,
         LAG,
+        OTHER_NETWORKS,
     )
 }
