@@ -106,6 +106,25 @@ def test_a_divergence_that_jumps_over_the_target(inputs: np.ndarray) -> None:
     assert not np.array_equal(child, parent)
 
 
+@pytest.mark.parametrize(("tolerance", "passes"), [(0.25, 12), (0.1, 14), (0.01, 18)])
+def test_a_jump_is_recognised_as_soon_as_it_matters(
+    tolerance: float, passes: int, inputs: np.ndarray
+) -> None:
+    """Where outputs leap, a narrower bracket costs passes and finds no better child."""
+
+    def threshold(params: np.ndarray, x: np.ndarray) -> np.ndarray:
+        return np.full((len(x), 1), float(params.sum() > 3.0))
+
+    op = SMR(NumpyNetwork(threshold), divergence=0.25, tolerance=tolerance)
+    jumped = 0
+    for seed in range(20):
+        _, info = op(np.full(4, 0.5), experiences=inputs, generator=seed, return_info=True)
+        if info.status == "jump":  # some directions lead away
+            jumped += 1
+            assert info.forward_passes <= passes
+    assert jumped > 5
+
+
 def test_a_search_out_of_passes(inputs: np.ndarray) -> None:
     network = deep_network()
     op = SMR(network, divergence=1e-12, tolerance=1e-9, max_passes=4)

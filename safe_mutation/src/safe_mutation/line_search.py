@@ -28,6 +28,7 @@ from safe_mutation.rows import Rows
 
 MAX_GROWTH = math.log(8.0)  # largest step of ln(magnitude) while the target is not yet bracketed
 FLAT_EXPANSIONS = 6  # so many of them in a row without growth: the outputs are saturated
+JUMP = 0.1  # of the tolerance: across so narrow a bracket smooth outputs would change by less than it
 
 
 Lanes: TypeAlias = "slice | Tensor"
@@ -42,7 +43,8 @@ class LineSearch(NamedTuple):
         magnitude: How far along the step (N,), float64.
         divergence: Divergence reached by the children (N,), float64.
         status: For each "converged", "saturated" (no magnitude changes the outputs enough), "jump" (the
-            divergence steps over the target) or "exhausted" (out of passes).
+            divergence steps over the target, if the magnitude grows by a tenth of the tolerance) or
+            "exhausted" (out of passes).
         passes: Forward passes that each search took (N,), the parent's own included.
     """
 
@@ -112,7 +114,8 @@ def search(
     looped = network.prepare(parents, inputs).plan.batching == "looped"
     number = len(parents)
     searches = _Searches(network, parents, step, inputs, targets, rounded_to, tolerance, max_passes)
-    searches.brackets = [Bracket(math.log(guess)) for guess in guesses.tolist()]
+    narrowest = max(JUMP * tolerance, 1e-6)
+    searches.brackets = [Bracket(math.log(guess), narrowest) for guess in guesses.tolist()]
     searches.result = LineSearch(
         parents.clone(), np.zeros(number), np.zeros(number), ["exhausted"] * number, np.zeros(number, int)
     )
@@ -199,9 +202,11 @@ class Bracket:
 
     Attributes:
         guess: The magnitude to try next.
+        narrowest: Width below which the divergence jumps over the target.
     """
 
     guess: float
+    narrowest: float
     low: float = -math.inf
     low_excess: float = -math.inf
     high: float = math.inf
@@ -230,7 +235,7 @@ class Bracket:
             return ""
         if math.isinf(self.high_excess) and self.high - self.low < 1e-2:
             return "saturated"  # beyond are outputs that are not finite
-        if self.high - self.low < 1e-6:
+        if self.high - self.low < self.narrowest:
             return "jump"
         self.guess = self._inside()
         return ""
