@@ -27,7 +27,8 @@ class SafeMutation(SMGSO):
     the probabilities of several. Give logits a softmax, and unbounded actions the limits of their space:
     ``SafeMutation(nn.Sequential(policy, nn.Softmax(-1)))``; or another divergence.
 
-    A child takes a forward and a backward pass, a forward pass for H delta, and two to four of the search.
+    A child takes a forward and a backward pass, a forward pass for H delta, and two to four of the search,
+    or about ten where outputs leap.
     """
 
     divergence: Divergence | None = field(
