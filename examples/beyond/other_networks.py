@@ -139,6 +139,7 @@ class OtherNetworks(Study):
                     colour, line = STYLES[method]
                     draw_success(ax, evaluations, EVALUATIONS, color=colour, linestyle=line, label=method)
                 ax.set(title=task.replace(", population", ",\npopulation"), xlabel="evaluations")
+                ax.set_xticks(range(0, EVALUATIONS + 1, 5_000))
                 ax.grid(alpha=0.25)
             axes[0, 0].set_ylabel("share of runs solved")
             axes[0, 0].legend(fontsize=8)
