@@ -15,38 +15,21 @@ from typing import Any
 import numpy as np
 from scipy.stats import mannwhitneyu
 
+from beyond.calibrated import calibrated
 from beyond.comparison import holm
 from beyond.gymnasium_task import GymnasiumTask
 from beyond.study import Study
 from evolution.algorithms.steady_state_ga import SteadyStateGA
 from evolution.atomic_file import read_json
-from evolution.breed import Birth, breed
-from evolution.domain import Domain
 from evolution.experiment import Experiment
 from paper.figure import Job, Request
 from safe_mutation import SMGSO, GaussianMutation, SafeMutation, SMGSum
-from safe_mutation.default_operator import DIVERGENCE
 
 # Not Acrobot, which the best of 32 random networks solve.
 ENVIRONMENTS = ("CartPole-v1", "Pendulum-v1", "LunarLander-v3", "MountainCarContinuous-v0")
 RUNS, EVALUATIONS = 10, 300
 ALGORITHM = SteadyStateGA(population_size=32, tournament_size=5)
 GUESS = 4  # children of a run in one batch
-
-
-def calibrated(kind: Callable[..., Any]) -> Callable[[Any], Any]:
-    """An operator of the paper, with a sigma for founders to diverge as far as by default."""
-
-    def make(task: Domain) -> Any:
-        founders = breed(task, None, [Birth(None, 0, 0, n) for n in range(8)]).children  # type: ignore[arg-type]
-        genomes = np.stack([founder.genome for founder in founders])
-        seen: Any = [founder.experiences for founder in founders]
-        operator = kind(task.network, sigma=1.0)
-        return operator.calibrate(
-            genomes, divergence=DIVERGENCE, experiences=seen, per_parent=True, generator=0
-        )
-
-    return make
 
 
 def default(task: GymnasiumTask) -> SafeMutation:

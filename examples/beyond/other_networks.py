@@ -21,9 +21,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from beyond.calibrated import calibrated
 from beyond.comparison import Runs, compare, finished, summary
 from beyond.directions import Setting
-from beyond.gymnasium_tasks import calibrated
 from beyond.race import GUESS, score, worst_ratios
 from beyond.study import Study, draw_success
 from evolution.algorithms.steady_state_ga import SteadyStateGA
