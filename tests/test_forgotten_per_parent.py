@@ -46,6 +46,15 @@ def test_a_forgotten_per_parent_is_named(make_one: Callable[[], nn.Module], shap
         op(parents, experiences=sets, per_parent=True, generator=1)
 
 
+def test_a_forgotten_per_parent_is_named_where_a_sequence_ends_as_it_began() -> None:
+    sets = np.array([[2, 0, 1, 3, 2], [1, 2, 3, 4, 0], [4, 4, 1, 2, 3]])
+    for op in operators(nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 2))):
+        parents = np.random.default_rng(1).normal(size=(3, op.network.num_params))
+        with pytest.raises(ValueError, match="pass per_parent=True"):
+            op(parents, experiences=sets, generator=1)
+        op(parents, experiences=sets, per_parent=True, generator=1)
+
+
 def test_a_forgotten_per_parent_is_named_for_lists_too() -> None:
     sets = [RNG.normal(size=(rows, 3)) for rows in (3, 1, 5, 2)]
     for op in operators(module()):

@@ -69,13 +69,21 @@ def _computes_steps_alone(network: Network, params: Tensor, sequence: Experience
     if not isinstance(outputs, Tensor) or outputs.ndim != 4 or steps != {outputs.shape[2]}:
         return False
     others_like_last = map_leaves(lambda leaf: leaf[:, :, -1:].expand_as(leaf).contiguous(), sequence)
-    last_like_first = map_leaves(lambda leaf: torch.cat([leaf[:, :, :-1], leaf[:, :, :1]], 2), sequence)
-    if _equal(sequence, others_like_last) or _equal(sequence, last_like_first):
+    different = [t for t in range(steps.pop()) if not _equal(_step(sequence, t), _step(sequence, -1))]
+    if not different:
         return False  # nothing can be seen
+    other = different[0]
+    last_like_other = map_leaves(
+        lambda leaf: torch.cat([leaf[:, :, :-1], leaf[:, :, other : other + 1]], 2), sequence
+    )
     last = outputs[:, :, -1]
     # Equal shapes are computed in the same order, so that what does not depend on a number keeps its bits.
     ignores_others = torch.equal(network(params, others_like_last)[:, :, -1], last)
-    return ignores_others and not torch.equal(network(params, last_like_first)[:, :, -1], last)
+    return ignores_others and not torch.equal(network(params, last_like_other)[:, :, -1], last)
+
+
+def _step(sequence: Experiences, step: int) -> Experiences:
+    return map_leaves(lambda leaf: leaf[:, :, step], sequence)
 
 
 def _equal(one: Experiences, other: Experiences) -> bool:
