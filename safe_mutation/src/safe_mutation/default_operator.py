@@ -28,7 +28,7 @@ class SafeMutation(SMGSO):
     ``SafeMutation(nn.Sequential(policy, nn.Softmax(-1)))``; or another divergence.
 
     A child takes a forward and a backward pass, a forward pass for H delta, and two to four of the search,
-    or about ten where outputs leap.
+    or about a dozen where outputs leap.
     """
 
     divergence: Divergence | None = field(

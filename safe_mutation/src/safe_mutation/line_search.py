@@ -28,7 +28,7 @@ from safe_mutation.rows import Rows
 
 MAX_GROWTH = math.log(8.0)  # largest step of ln(magnitude) while the target is not yet bracketed
 FLAT_EXPANSIONS = 6  # so many of them in a row without growth: the outputs are saturated
-JUMP = 0.1  # of the tolerance: across so narrow a bracket smooth outputs would change by less than it
+JUMP = 0.01  # of the tolerance: across so narrow a bracket even steep outputs change by less than it
 
 
 Lanes: TypeAlias = "slice | Tensor"
@@ -43,7 +43,7 @@ class LineSearch(NamedTuple):
         magnitude: How far along the step (N,), float64.
         divergence: Divergence reached by the children (N,), float64.
         status: For each "converged", "saturated" (no magnitude changes the outputs enough), "jump" (the
-            divergence steps over the target, if the magnitude grows by a tenth of the tolerance) or
+            divergence steps over the target, if the magnitude grows by a hundredth of the tolerance) or
             "exhausted" (out of passes).
         passes: Forward passes that each search took (N,), the parent's own included.
     """
