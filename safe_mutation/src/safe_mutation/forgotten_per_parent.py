@@ -69,10 +69,10 @@ def _computes_steps_alone(network: Network, params: Tensor, sequence: Experience
     if not isinstance(outputs, Tensor) or outputs.ndim != 4 or steps != {outputs.shape[2]}:
         return False
     others_like_last = map_leaves(lambda leaf: leaf[:, :, -1:].expand_as(leaf).contiguous(), sequence)
-    different = [t for t in range(steps.pop()) if not _equal(_step(sequence, t), _step(sequence, -1))]
-    if not different:
+    if _equal(sequence, others_like_last):
         return False  # nothing can be seen
-    other = different[0]
+    last_step = _step(sequence, -1)
+    other = next(t for t in range(outputs.shape[2]) if not _equal(_step(sequence, t), last_step))
     last_like_other = map_leaves(
         lambda leaf: torch.cat([leaf[:, :, :-1], leaf[:, :, other : other + 1]], 2), sequence
     )
