@@ -12,16 +12,10 @@ from evolution.domain import Domain
 from safe_mutation.default_operator import DIVERGENCE
 
 
-def calibrated(kind: Callable[..., Any]) -> Callable[[Any], Any]:
+def calibrated(kind: Callable[..., Any], domain: Domain) -> Any:
     """An operator of the paper, with a sigma for founders to diverge as far as by default."""
-
-    def make(task: Domain) -> Any:
-        founders = breed(task, None, [Birth(None, 0, 0, n) for n in range(8)]).children  # type: ignore[arg-type]
-        genomes = np.stack([founder.genome for founder in founders])
-        seen: Any = [founder.experiences for founder in founders]
-        operator = kind(task.network, sigma=1.0)
-        return operator.calibrate(
-            genomes, divergence=DIVERGENCE, experiences=seen, per_parent=True, generator=0
-        )
-
-    return make
+    founders = breed(domain, None, [Birth(None, 0, 0, n) for n in range(8)]).children  # type: ignore[arg-type]
+    genomes = np.stack([founder.genome for founder in founders])
+    seen: Any = [founder.experiences for founder in founders]
+    operator = kind(domain.network, sigma=1.0)
+    return operator.calibrate(genomes, divergence=DIVERGENCE, experiences=seen, per_parent=True, generator=0)

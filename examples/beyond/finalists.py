@@ -17,7 +17,7 @@ import numpy as np
 from beyond.comparison import finished, published, table
 from beyond.directions import INCUMBENT, SETTINGS, Setting
 from beyond.race import GUESS, SEMIFINALS
-from beyond.study import COLOURS, Study
+from beyond.study import COLOURS, Study, file_name
 from beyond.targets import verdicts
 from evolution.domains import DOMAINS
 from evolution.domains.toy import Toy
@@ -96,7 +96,7 @@ class Finalists(Study):
             yield domain, replace(plain, guess=GUESS), setting
 
     def _file(self, results: Path, place: str, setting: Setting) -> Path:
-        return self.folder(results) / place.replace(", ", "-").replace(" ", "-") / f"{setting.name}.json"
+        return self.folder(results) / file_name(place) / f"{setting.name}.json"
 
     def _runs(self, results: Path, place: str) -> dict[str, np.ndarray]:
         return finished({one.name: self._file(results, place, one) for one in SETTINGS})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from scipy.stats import mannwhitneyu
 from beyond.calibrated import calibrated
 from beyond.comparison import holm
 from beyond.gymnasium_task import GymnasiumTask
-from beyond.study import Study
+from beyond.study import Study, file_name
 from evolution.algorithms.steady_state_ga import SteadyStateGA
 from evolution.atomic_file import read_json
 from evolution.experiment import Experiment
@@ -46,9 +47,9 @@ def winner(task: GymnasiumTask) -> SafeMutation:
 METHODS: dict[str, tuple[bool, Callable[[GymnasiumTask], Any]]] = {
     "default": (True, default),
     "default, raw outputs": (False, default),
-    "control": (True, calibrated(GaussianMutation)),
-    "SM-G-SUM": (True, calibrated(SMGSum)),
-    "SM-G-SO": (True, calibrated(SMGSO)),
+    "control": (True, partial(calibrated, GaussianMutation)),
+    "SM-G-SUM": (True, partial(calibrated, SMGSum)),
+    "SM-G-SO": (True, partial(calibrated, SMGSO)),
     "exponent 2, D of 0.01": (True, winner),
 }
 
@@ -112,7 +113,7 @@ class GymnasiumTasks(Study):
 
     def file(self, results: Path, environment: str, method: str) -> Path:
         """The result of one method in one task."""
-        return self.folder(results) / environment / f"{method.replace(', ', '-').replace(' ', '-')}.json"
+        return self.folder(results) / environment / f"{file_name(method)}.json"
 
 
 GYMNASIUM_TASKS = GymnasiumTasks("beyond-gymnasium")

@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from beyond.comparison import Runs, compare, finished, summary
-from beyond.study import Study, draw_success
+from beyond.study import Study, draw_success, file_name
 from evolution.domains import DOMAINS
 from paper.figure import Job, Request
 from paper.style import save_figure
@@ -66,7 +66,7 @@ class Lag(Study):
         return {"lag": table(runs)} if ONE in runs else {}
 
     def _file(self, results: Path, name: str) -> Path:
-        return self.folder(results) / f"{name.replace(' ', '-')}.json"
+        return self.folder(results) / f"{file_name(name)}.json"
 
 
 def draw_curves(ax: Axes, runs: Runs) -> None:

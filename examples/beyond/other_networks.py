@@ -25,7 +25,7 @@ from beyond.calibrated import calibrated
 from beyond.comparison import Runs, compare, finished, summary
 from beyond.directions import Setting
 from beyond.race import GUESS, score, worst_ratios
-from beyond.study import Study, draw_success
+from beyond.study import Study, draw_success, file_name
 from evolution.algorithms.steady_state_ga import SteadyStateGA
 from evolution.domain import Domain
 from evolution.domains.breadcrumb_hard_maze import BreadcrumbHardMaze
@@ -113,7 +113,7 @@ class OtherNetworks(Study):
         for place, task in TASKS.items():
             network = task.domain.network
             operators = {name: make(one.method, network, **one.options) for name, one in SETTINGS.items()}
-            operators[CONTROL] = calibrated(GaussianMutation)(task.domain)
+            operators[CONTROL] = calibrated(GaussianMutation, task.domain)
             for method, operator in operators.items():
                 experiments[self.file(request.results, place, method)] = task.experiment(operator, request)
         return self.searches(request, experiments)
@@ -125,8 +125,7 @@ class OtherNetworks(Study):
 
     def file(self, results: Path, task: str, method: str) -> Path:
         """The result of one method in one task."""
-        folder = task.replace(", ", "-").replace(" ", "-").replace("'", "").lower()
-        return self.folder(results) / folder / f"{method}.json"
+        return self.folder(results) / file_name(task).lower() / f"{method}.json"
 
     def draw(self, results: Path) -> None:
         """Success curves, a panel for each task that has finished."""
@@ -159,20 +158,17 @@ def table(found: Mapping[str, Runs]) -> str:
     Args:
         found: For each task the runs of the settings and of the control.
     """
-    ratios = {
-        task: worst_ratios({one: [score(runs[one], EVALUATIONS)] for one in SETTINGS})
-        for task, runs in found.items()
-    }
+    scores = {name: [score(runs[name], EVALUATIONS) for runs in found.values()] for name in SETTINGS}
+    best, worst = np.min(list(scores.values()), axis=0), worst_ratios(scores)
     lines = [f"| direction | exponent | D | {' | '.join(found)} | worst ratio |"]
     lines.append("| --- " * (4 + len(found)) + "|")
     for name, one in SETTINGS.items():
         cells = []
-        for task, runs in found.items():
+        for runs, ratio in zip(found.values(), scores[name] / best, strict=True):
             [against] = compare({name: runs[name]}, {CONTROL: runs[CONTROL]}).values()
             solved, median = summary(runs[name])
-            cells.append(f"{solved}, {median}, {ratios[task][name]:.2f} (p = {against})")
-        worst = max(ratios[task][name] for task in found)
-        lines.append(f"| {' | '.join([*one.label, *cells])} | {worst:.2f} |")
+            cells.append(f"{solved}, {median}, {ratio:.2f} (p = {against})")
+        lines.append(f"| {' | '.join([*one.label, *cells])} | {worst[name]:.2f} |")
     control = [", ".join(summary(runs[CONTROL])) for runs in found.values()]
     lines.append(f"| {CONTROL} |  |  | {' | '.join(control)} |  |")
     if len(found) < len(TASKS):

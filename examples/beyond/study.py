@@ -26,6 +26,11 @@ class Study(Figure):
         return results / "beyond" / self.name.removeprefix("beyond-")
 
 
+def file_name(title: str) -> str:
+    """A title without spaces, commas and apostrophes."""
+    return title.replace(", ", "-").replace(" ", "-").replace("'", "")
+
+
 def draw_success(ax: Axes, evaluations: np.ndarray, budget: int, **style: Any) -> None:
     """The share of runs solved over evaluations, without an interval: where many curves share a panel.
 
