@@ -162,6 +162,8 @@ def test_finalists_run_in_every_domain_with_another_seed(tmp_path):
         "large-scale-101": 20, "toy": 20,
     }  # fmt: skip
     assert {job.experiment.seed for job in jobs} == {3}
+    budgets = {job.experiment.domain.name: job.experiment.max_evaluations for job in jobs}
+    assert (budgets["topdown-maze"], budgets["breadcrumb-hard-maze"]) == (10_000, 100_000)
     names = {job.result.stem for job in jobs}
     assert names == {one.name for one in (*SEMIFINALS.best(tmp_path / "results", 2), INCUMBENT)}
 
@@ -176,11 +178,13 @@ def test_finalists_are_drawn_and_listed_as_far_as_they_are_there(tmp_path):
     assert FINALISTS.tables(tmp_path) == {}
     FINALISTS.draw(tmp_path)
     write(FINALISTS.folder(tmp_path) / "topdown-maze" / "SM-G-SO-1-0.03.json", [1000, None])
+    write(tmp_path / "figure-6" / "control.json", [9000, 12_000])  # more evaluations than finalists have
     write(FINALISTS.folder(tmp_path) / "toy-gradient-washout" / "SM-G-SO-1-0.03.json", [1000, 500])
     FINALISTS.draw(tmp_path)
     assert (tmp_path / "beyond" / "finalists" / "topdown-maze.png").exists()
     tables = FINALISTS.tables(tmp_path)
     assert "| SM-G-SO | 1 | 0.03 | 2/2 | 0.8k |" in tables["finalists in toy, gradient washout"]
+    assert "| control of the paper |  |  | 1/2 | never |" in tables["finalists in topdown-maze"]
     assert set(tables) == {"targets", "finalists in topdown-maze", "finalists in toy, gradient washout"}
 
 

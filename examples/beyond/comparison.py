@@ -48,6 +48,11 @@ def published(results: Path, domain: str) -> dict[str, np.ndarray]:
     }
 
 
+def within(runs: Runs, budget: int) -> dict[str, np.ndarray]:
+    """Runs as they would be with a smaller budget: those that were solved later are not solved."""
+    return {name: np.where(solved <= budget, solved, np.inf) for name, solved in runs.items()}
+
+
 def finished(files: Mapping[str, Path]) -> dict[str, np.ndarray]:
     """The runs of those results that are there."""
     return {name: solved_at(file) for name, file in files.items() if file.exists()}

@@ -19,7 +19,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from beyond.comparison import finished, published, table
+from beyond.comparison import finished, published, table, within
 from beyond.directions import DIVERGENCES, EXPONENTS, SETTINGS, Setting
 from beyond.study import COLOURS, Study, draw_success
 from evolution.domains import DOMAINS
@@ -128,10 +128,7 @@ class Round(Study):
         for domain in DOMAIN_NAMES:
             if solved := self.solved(results, domain):
                 known = labels if self.previous is None else {name: labels[name] for name in solved}
-                references = {
-                    method: np.where(evaluations <= self.max_evaluations, evaluations, np.inf)
-                    for method, evaluations in published(results, domain).items()
-                }
+                references = within(published(results, domain), self.max_evaluations)
                 blocks[f"{title} in {domain}"] = table(header, known, solved, references)
         return blocks
 
