@@ -48,7 +48,7 @@ def published(results: Path, domain: str) -> dict[str, np.ndarray]:
     }
 
 
-def within(runs: Runs, budget: int) -> dict[str, np.ndarray]:
+def within(runs: Runs, budget: float) -> dict[str, np.ndarray]:
     """Runs as they would be with a smaller budget: those that were solved later are not solved."""
     return {name: np.where(solved <= budget, solved, np.inf) for name, solved in runs.items()}
 
