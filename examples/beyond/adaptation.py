@@ -1,7 +1,7 @@
 """Whether it helps to adapt the divergence over a run: two rules against divergences that stay as they are.
 
-All with SM-G-SO, in Recurrent Parity and the hard maze. Both rules are for a whole population and have a
-floor; they start at, or around, D = 0.03 and may go from 0.003 to 0.3.
+All with SM-G-SO, in Recurrent Parity, the hard maze and the Topdown Maze. Both rules are for a whole
+population and have a floor; they start at, or around, D = 0.03 and may go from 0.003 to 0.3.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from beyond.comparison import finished, published, table
+from beyond.comparison import finished, table
 from beyond.directions import DIVERGENCES, INCUMBENT
+from beyond.finalists import FINALISTS, budget_of, published_within
 from beyond.race import DOMAIN_NAMES, GUESS, SEMIFINALS
 from beyond.study import Study, draw_success
 from evolution.algorithm import Algorithm
@@ -27,8 +28,9 @@ from evolution.domains import DOMAINS
 from evolution.experiment import Experiment
 from paper.figure import Job, Request
 from paper.style import save_figure
-from paper.table_s2 import TABLE_S2, settings
+from paper.table_s2 import settings
 
+PLACES = (*DOMAIN_NAMES, "topdown-maze")
 RULES: dict[str, type[SteadyStateGA]] = {
     "1/5 success rule": SuccessRuleGA,
     "group elites": GroupElitesGA,
@@ -53,36 +55,39 @@ def adaptive(rule: type[SteadyStateGA], domain: str) -> Algorithm:
 
 @dataclass(frozen=True)
 class Adaptation(Study):
-    """Both rules in both domains; fixed divergences are shown as far as they are in the semifinals."""
+    """Both rules in every domain; fixed divergences are shown as far as they have run there."""
 
     def jobs(self, request: Request) -> list[Job]:
         """A search for each rule in each domain."""
         experiments: dict[Path, Experiment] = {}
-        for (name, rule), domain in product(RULES.items(), DOMAIN_NAMES):
-            plain = INCUMBENT.experiment(DOMAINS[domain](), request)
+        for domain, (name, rule) in product(PLACES, RULES.items()):
+            plain = INCUMBENT.experiment(DOMAINS[domain](), request, max_evaluations=budget_of(domain))
             adapted = dataclasses.replace(plain, algorithm=adaptive(rule, domain), guess=GUESS)
             experiments[self._file(request.results, domain, name)] = adapted
         return self.searches(request, experiments)
 
     def runs(self, results: Path, domain: str) -> dict[str, np.ndarray]:
         """The runs that have finished, of the rules and of the fixed divergences."""
-        fixed = {name: SEMIFINALS.file(results, domain, one) for name, one in FIXED.items()}
+        others = SEMIFINALS if domain in DOMAIN_NAMES else FINALISTS
+        fixed = {name: others.file(results, domain, one) for name, one in FIXED.items()}
         return finished({name: self._file(results, domain, name) for name in RULES} | fixed)
 
     def draw(self, results: Path) -> None:
         """Success curves, a panel for each domain."""
-        runs = {domain: found for domain in DOMAIN_NAMES if (found := self.runs(results, domain))}
+        runs = {domain: found for domain in PLACES if (found := self.runs(results, domain))}
         if any(name in found for found in runs.values() for name in RULES):
             draw(runs, self.folder(results) / "adaptation")
 
     def tables(self, results: Path) -> dict[str, str]:
         """Against the paper's methods, a table for each domain."""
         blocks = {}
-        for domain in DOMAIN_NAMES:
+        for domain in PLACES:
             runs = self.runs(results, domain)
             if any(name in runs for name in RULES):
                 labels = {name: [name] for name in STYLES}
-                blocks[f"adaptation in {domain}"] = table(["D"], labels, runs, published(results, domain))
+                blocks[f"adaptation in {domain}"] = table(
+                    ["D"], labels, runs, published_within(results, domain)
+                )
         return blocks
 
     def _file(self, results: Path, domain: str, rule: str) -> Path:
@@ -97,8 +102,7 @@ def draw(runs: Mapping[str, Mapping[str, np.ndarray]], stem: Path) -> None:
     for ax, (domain, found) in zip(axes[0], runs.items(), strict=True):
         for name, evaluations in found.items():
             colour, line = STYLES[name]
-            budget = TABLE_S2[domain].max_evaluations
-            draw_success(ax, evaluations, budget, color=colour, linestyle=line, label=name)
+            draw_success(ax, evaluations, budget_of(domain), color=colour, linestyle=line, label=name)
         ax.set(title=domain, xlabel="evaluations", ylabel="share of runs solved")
         ax.legend(fontsize=8, loc="lower right")
         ax.grid(alpha=0.25)

@@ -54,7 +54,7 @@ class Finalists(Study):
         return self.searches(
             request,
             {
-                self._file(request.results, place, setting): experiment
+                self.file(request.results, place, setting): experiment
                 for place, experiment, setting in self._experiments(fresh)
             },
         )
@@ -62,10 +62,10 @@ class Finalists(Study):
     def draw(self, results: Path) -> None:
         """A figure of success curves for each domain, with those of the paper's methods."""
         for domain in RUNS:
-            runs, references = self._runs(results, domain), _published(results, domain)
+            runs, references = self._runs(results, domain), published_within(results, domain)
             if not runs:
                 continue
-            budget = _budget(domain)
+            budget = budget_of(domain)
             figure, ax = plt.subplots(figsize=(8.4, 4.5), layout="constrained")
             for method in METHODS:
                 if method in references:
@@ -82,11 +82,13 @@ class Finalists(Study):
         labels = {one.name: one.label for one in SETTINGS}
         header = ("direction", "exponent", "D")
         runs = {domain: found for domain in RUNS if (found := self._runs(results, domain))}
-        blocks = {"targets": verdicts(runs, {domain: _published(results, domain) for domain in runs})}
+        blocks = {"targets": verdicts(runs, {domain: published_within(results, domain) for domain in runs})}
         for place in (*RUNS, *(f"toy, {task}" for task in TOY_TASKS)):
             if found := self._runs(results, place):
                 known = {name: labels[name] for name in found}
-                blocks[f"finalists in {place}"] = table(header, known, found, _published(results, place))
+                blocks[f"finalists in {place}"] = table(
+                    header, known, found, published_within(results, place)
+                )
         return blocks if len(blocks) > 1 else {}
 
     def _experiments(self, request: Request) -> Iterator[tuple[str, Experiment, Setting]]:
@@ -94,21 +96,23 @@ class Finalists(Study):
         for task, setting in product(TOY_TASKS, settings):
             yield f"toy, {task}", setting.experiment(Toy().variant(task), request), setting
         for (domain, runs), setting in product(RUNS.items(), settings):
-            plain = setting.experiment(DOMAINS[domain](), request, runs, _budget(domain))
+            plain = setting.experiment(DOMAINS[domain](), request, runs, budget_of(domain))
             yield domain, replace(plain, guess=GUESS), setting
 
-    def _file(self, results: Path, place: str, setting: Setting) -> Path:
+    def file(self, results: Path, place: str, setting: Setting) -> Path:
+        """The result of one setting in a domain or a task of the toy model."""
         return self.folder(results) / file_name(place) / f"{setting.name}.json"
 
     def _runs(self, results: Path, place: str) -> dict[str, np.ndarray]:
-        return finished({one.name: self._file(results, place, one) for one in SETTINGS})
+        return finished({one.name: self.file(results, place, one) for one in SETTINGS})
 
 
-def _budget(domain: str) -> int:
+def budget_of(domain: str) -> int:
+    """Evaluations of a run."""
     return BUDGETS.get(domain, TABLE_S2[domain].max_evaluations)
 
 
-def _published(results: Path, place: str) -> dict[str, np.ndarray]:
+def published_within(results: Path, place: str) -> dict[str, np.ndarray]:
     """The runs of the paper's methods, as they would be with the finalists' budget."""
     return within(published(results, place), BUDGETS.get(place, math.inf))
 
