@@ -9,7 +9,7 @@ from scipy.stats import false_discovery_control, mannwhitneyu
 import reproduce
 from beyond import race
 from beyond.comparison import compare, holm, published, table
-from beyond.directions import INCUMBENT, SETTINGS, Setting
+from beyond.directions import CHALLENGER, INCUMBENT, SETTINGS, Setting
 from beyond.finalists import FINALISTS
 from beyond.race import DIRECTIONS, DOMAIN_NAMES, SEMIFINALS
 from beyond.targets import verdicts
@@ -155,7 +155,7 @@ def test_machines_share_the_searches(tmp_path):
 def test_finalists_run_in_every_domain_with_another_seed(tmp_path):
     write_all(tmp_path / "results")
     jobs = FINALISTS.jobs(request(tmp_path))
-    assert len(jobs) == 3 * 8 == len({job.result for job in jobs})
+    assert len(jobs) == 3 * 8 + 5 == len({job.result for job in jobs})
     runs = {job.experiment.domain.name: job.experiment.runs for job in jobs}
     assert runs == {
         "recurrent-parity": 60, "breadcrumb-hard-maze": 60, "topdown-maze": 20, "first-person-maze": 30,
@@ -164,14 +164,16 @@ def test_finalists_run_in_every_domain_with_another_seed(tmp_path):
     assert {job.experiment.seed for job in jobs} == {3}
     budgets = {job.experiment.domain.name: job.experiment.max_evaluations for job in jobs}
     assert (budgets["topdown-maze"], budgets["breadcrumb-hard-maze"]) == (10_000, 100_000)
-    names = {job.result.stem for job in jobs}
-    assert names == {one.name for one in (*SEMIFINALS.best(tmp_path / "results", 2), INCUMBENT)}
+    settings = (*SEMIFINALS.best(tmp_path / "results", 2), INCUMBENT, CHALLENGER)
+    assert {job.result.stem for job in jobs} == {one.name for one in settings}
+    challenged = {job.experiment.domain.name for job in jobs if job.result.stem == CHALLENGER.name}
+    assert challenged == {"recurrent-parity", "breadcrumb-hard-maze", "toy"}
 
 
 def test_a_winner_that_is_the_incumbent_runs_once(tmp_path, monkeypatch):
     write_all(tmp_path / "results")
     monkeypatch.setattr("beyond.finalists.INCUMBENT", SETTINGS[1])
-    assert len(FINALISTS.jobs(request(tmp_path))) == 2 * 8
+    assert len(FINALISTS.jobs(request(tmp_path))) == 2 * 8 + 5
 
 
 def test_finalists_are_drawn_and_listed_as_far_as_they_are_there(tmp_path):

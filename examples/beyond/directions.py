@@ -76,3 +76,4 @@ SETTINGS = [
     for exponent, divergence in product(exponents, DIVERGENCES)
 ]
 INCUMBENT = Setting("SM-G-SO", 1, 0.03)  # what SafeMutation is
+CHALLENGER = Setting("SM-G-SO", 2, 0.03)  # the best of four in other networks, see other_networks.py

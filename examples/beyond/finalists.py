@@ -1,7 +1,8 @@
 """The two winners of the race in every domain: chosen in Recurrent Parity and the hard maze, shown in all.
 
 ``race.py`` has the rule that chooses them. They run with another seed than those that chose them, beside the
-default operator's setting.
+default operator's setting; in the toy model and the two domains of the race also beside the setting that was
+best in other networks.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from beyond.comparison import finished, published, table, within
-from beyond.directions import INCUMBENT, SETTINGS, Setting
-from beyond.race import GUESS, SEMIFINALS
+from beyond.directions import CHALLENGER, INCUMBENT, SETTINGS, Setting
+from beyond.race import DOMAIN_NAMES, GUESS, SEMIFINALS
 from beyond.study import COLOURS, Study, file_name
 from beyond.targets import TARGETS, verdicts
 from evolution.domains import DOMAINS
@@ -37,7 +38,7 @@ RUNS = {
 }
 BUDGETS = {"topdown-maze": TARGETS["topdown-maze"].by}  # elsewhere the paper's
 TOY_TASKS = ("easy", "medium", "gradient washout")  # as the paper's text has them
-LINES = ("#0f172a", "#ea580c", "#0d9488")
+LINES = ("#0f172a", "#ea580c", "#0d9488", "#c026d3")
 
 
 @dataclass(frozen=True)
@@ -91,17 +92,19 @@ class Finalists(Study):
                 )
         return blocks if len(blocks) > 1 else {}
 
-    def _experiments(self, request: Request) -> Iterator[tuple[str, Experiment, Setting]]:
-        settings = dict.fromkeys((*SEMIFINALS.best(request.results, 2), INCUMBENT))
-        for task, setting in product(TOY_TASKS, settings):
-            yield f"toy, {task}", setting.experiment(Toy().variant(task), request), setting
-        for (domain, runs), setting in product(RUNS.items(), settings):
-            plain = setting.experiment(DOMAINS[domain](), request, runs, budget_of(domain))
-            yield domain, replace(plain, guess=GUESS), setting
-
     def file(self, results: Path, place: str, setting: Setting) -> Path:
         """The result of one setting in a domain or a task of the toy model."""
         return self.folder(results) / file_name(place) / f"{setting.name}.json"
+
+    def _experiments(self, request: Request) -> Iterator[tuple[str, Experiment, Setting]]:
+        settings = dict.fromkeys((*SEMIFINALS.best(request.results, 2), INCUMBENT))
+        more = settings | {CHALLENGER: None}
+        for task, setting in product(TOY_TASKS, more):
+            yield f"toy, {task}", setting.experiment(Toy().variant(task), request), setting
+        for domain, runs in RUNS.items():
+            for setting in more if domain in DOMAIN_NAMES else settings:
+                plain = setting.experiment(DOMAINS[domain](), request, runs, budget_of(domain))
+                yield domain, replace(plain, guess=GUESS), setting
 
     def _runs(self, results: Path, place: str) -> dict[str, np.ndarray]:
         return finished({one.name: self.file(results, place, one) for one in SETTINGS})
