@@ -82,15 +82,16 @@ class Finalists(Study):
         """What was to be reached; and a table for each domain and for each task of the toy model."""
         labels = {one.name: one.label for one in SETTINGS}
         header = ("direction", "exponent", "D")
-        runs = {domain: found for domain in RUNS if (found := self._runs(results, domain))}
-        blocks = {"targets": verdicts(runs, {domain: published_within(results, domain) for domain in runs})}
-        for place in (*RUNS, *(f"toy, {task}" for task in TOY_TASKS)):
-            if found := self._runs(results, place):
-                known = {name: labels[name] for name in found}
-                blocks[f"finalists in {place}"] = table(
-                    header, known, found, published_within(results, place)
-                )
-        return blocks if len(blocks) > 1 else {}
+        places = (*RUNS, *(f"toy, {task}" for task in TOY_TASKS))
+        found = {place: runs for place in places if (runs := self._runs(results, place))}
+        if not found:
+            return {}
+        references = {place: published_within(results, place) for place in found}
+        blocks = {"targets": verdicts({place: found[place] for place in RUNS if place in found}, references)}
+        for place, runs in found.items():
+            known = {name: labels[name] for name in runs}
+            blocks[f"finalists in {place}"] = table(header, known, runs, references[place])
+        return blocks
 
     def file(self, results: Path, place: str, setting: Setting) -> Path:
         """The result of one setting in a domain or a task of the toy model."""
