@@ -15,9 +15,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from beyond.comparison import finished, table
+from beyond.comparison import Runs, compare, finished, summary
 from beyond.directions import DIVERGENCES, INCUMBENT
-from beyond.finalists import FINALISTS, budget_of, published_within
+from beyond.finalists import FINALISTS, budget_of
 from beyond.race import DOMAIN_NAMES, GUESS, SEMIFINALS
 from beyond.study import Study, draw_success
 from evolution.algorithm import Algorithm
@@ -73,25 +73,39 @@ class Adaptation(Study):
         return finished({name: self._file(results, domain, name) for name in RULES} | fixed)
 
     def draw(self, results: Path) -> None:
-        """Success curves, a panel for each domain."""
-        runs = {domain: found for domain in PLACES if (found := self.runs(results, domain))}
-        if any(name in found for found in runs.values() for name in RULES):
-            draw(runs, self.folder(results) / "adaptation")
+        """Success curves, a panel for each domain in which a rule has finished."""
+        if found := self._finished(results):
+            draw(found, self.folder(results) / "adaptation")
 
     def tables(self, results: Path) -> dict[str, str]:
-        """Against the paper's methods, a table for each domain."""
-        blocks = {}
-        for domain in PLACES:
-            runs = self.runs(results, domain)
-            if any(name in runs for name in RULES):
-                labels = {name: [name] for name in STYLES}
-                blocks[f"adaptation in {domain}"] = table(
-                    ["D"], labels, runs, published_within(results, domain)
-                )
-        return blocks
+        """Against the fixed divergences, a table for each domain."""
+        found = self._finished(results)
+        return {f"adaptation in {domain}": table(runs) for domain, runs in found.items()}
+
+    def _finished(self, results: Path) -> dict[str, dict[str, np.ndarray]]:
+        found = {domain: self.runs(results, domain) for domain in PLACES}
+        return {domain: runs for domain, runs in found.items() if any(name in runs for name in RULES)}
 
     def _file(self, results: Path, domain: str, rule: str) -> Path:
         return self.folder(results) / domain / f"{RULES[rule].name}.json"
+
+
+def table(runs: Runs) -> str:
+    """Runs solved, median and the rules' corrected p against each fixed divergence, as a Markdown table.
+
+    Args:
+        runs: Of the rules and of the fixed divergences that have finished.
+    """
+    fixed, rules = ({name: runs[name] for name in names if name in runs} for names in (FIXED, RULES))
+    compared = compare(rules, fixed)
+    titles = ["D", "solved", "median", *(f"p against {name}" for name in fixed)]
+    lines = [f"| {' | '.join(titles)} |", "| --- " * len(titles) + "|"]
+    for name, evaluations in (fixed | rules).items():
+        against = [str(compared[name, other]) if name in rules else "" for other in fixed]
+        lines.append(f"| {' | '.join([name, *summary(evaluations), *against])} |")
+    if len(rules) < len(RULES):
+        lines.append(f"\n{len(rules)} of {len(RULES)} rules have finished.")
+    return "\n".join(lines) + "\n"
 
 
 def draw(runs: Mapping[str, Mapping[str, np.ndarray]], stem: Path) -> None:
