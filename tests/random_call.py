@@ -85,7 +85,9 @@ class Call:
         if self.name.startswith("SM-G"):
             options["weight_clip"] = rng.choice([None, 0.05, 1.0])
         if self.name.startswith("SM-G") and not self.wanted:
-            options["floor"], options["zero"] = float(rng.choice([0.01, 1e-4])), float(rng.choice([1.0, 3.0]))
+            options["floor"], options["zero"] = rng.choice([0.01, 1e-4, None]), 1.0
+            if options["floor"] is not None:
+                options["zero"] = float(rng.choice([1.0, 3.0]))
         if self.name == "SM-G-SO":
             options["direction"] = str(rng.choice(["raw", "unit"]))
         if self.name == "SM-G-RMS":

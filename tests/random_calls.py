@@ -118,7 +118,12 @@ def expected_sensitivity(call: Call, n: int, dtype: torch.dtype) -> tuple[Tensor
 def scaled_step(call: Call, n: int, measured: Tensor) -> Tensor:
     resolution = torch.finfo(call.compute).eps ** (0.5 if call.name == "SM-G-SO" else 1.0)
     without = measured <= resolution * measured.max()
-    scale = torch.where(without, call.options["zero"], measured).clamp_min(call.options["floor"])
+    if call.options["floor"] is None:
+        counted = torch.from_numpy(call.mask) & ~without
+        scale = (measured**2 + 0.01 * (measured[counted] ** 2).mean().nan_to_num()).sqrt()
+        scale[without] = 1 / (1 / scale[counted]).mean() if counted.any() else 1.0
+    else:
+        scale = torch.where(without, call.options["zero"], measured).clamp_min(call.options["floor"])
     clip = call.options["weight_clip"] or float("inf")
     return (call.options["intensity"] * call.noise[n] / scale).clamp(-clip, clip)
 

@@ -308,6 +308,44 @@ def test_calibrated_operators_reach_the_divergence_in_the_median(op, wanted: flo
     assert again.sigma == own.sigma
 
 
+@gradient_kinds
+@pytest.mark.parametrize("unit", [1e-4, 1e4])
+def test_a_calibrated_divergence_knows_no_unit_of_the_outputs(kind, unit: float) -> None:
+    """By the paper's floor of 0.01 children of outputs in a large unit were those of the control."""
+
+    def scaled(params: Tensor, x: Tensor) -> Tensor:
+        return unit * NETWORK(params, x)
+
+    children = []
+    for network, wanted in ((NETWORK, 0.01), (scaled, 0.01 * unit**2)):
+        op = kind(network, divergence=wanted)
+        own = op.calibrate(PARENTS, experiences=INPUTS, divergence=wanted, generator=1)
+        child, info = own(PARENTS, experiences=INPUTS, generator=2, return_info=True)
+        assert info.floored is None
+        children.append(child - PARENTS)
+    ratio = children[0] / children[1]
+    np.testing.assert_allclose(ratio, ratio[0, 0], rtol=1e-6)
+    assert 0.9 < ratio[0, 0] < 1.1  # that of two medians, each within the search's tolerance
+
+
+@pytest.mark.parametrize("detailed", [False, True])
+def test_without_a_floor_small_sensitivities_are_damped(detailed: bool) -> None:
+    """With sigma as with a divergence, by the root mean square of each parent's own."""
+    slopes = np.array([2.0, 1e-3, 0.5, 0.0, 3.0])
+    mask = np.array([True, True, True, True, False])
+    given = torch.from_numpy(slopes)
+    op = SMGSum(
+        lambda params, x: (params * given)[:, None, :] * x, sigma=0.1, floor=None, mask=mask, weight_clip=0.3
+    )
+    parents, inputs = np.zeros((2, 5)), np.array([[1.0] * 5])
+    child = op(parents, experiences=inputs, generator=3, return_info=detailed)
+    noise = np.where(mask, np.random.Generator(np.random.Philox(3)).standard_normal((2, 5)), 0)
+    scale = np.sqrt(slopes**2 + 0.01 * np.mean(slopes[:3] ** 2))
+    scale[3] = 1 / np.mean(1 / scale[:3])  # without effect: the mean step of the others
+    expected = np.clip(0.1 * noise / scale, -0.3, 0.3)
+    np.testing.assert_allclose(child[0] if detailed else child, expected, rtol=1e-12)
+
+
 def test_calibration_says_when_a_divergence_is_out_of_reach() -> None:
     with pytest.raises(ValueError, match=r"children of these parents can reach, got 5: \d+ of \d+ cannot"):
         SMGSum(NETWORK, sigma=0.1).calibrate(PARENTS, experiences=INPUTS, divergence=5.0, generator=1)
@@ -351,6 +389,8 @@ def test_constants_of_the_output_scale_belong_to_sigma() -> None:
     for option in ({"floor": 0.1}, {"zero": 2.0}):
         with pytest.raises(ValueError, match="floor and zero with sigma only"):
             SMGSum(NETWORK, divergence=0.1, **option)
+    with pytest.raises(ValueError, match=r"expected zero with a floor only, got 2\.0 with floor=None"):
+        SMGSum(NETWORK, sigma=0.1, zero=2.0, floor=None)
     with pytest.raises(TypeError, match="network to be callable, got NoneType"):
         GaussianMutation(divergence=0.1)
     with pytest.raises(ValueError, match="GaussianMutation expected experiences"):

@@ -36,7 +36,8 @@ def calibrate(
     with ``divergence=`` needs no calibration.
 
     Args:
-        operator: An operator with sigma or divergence, whose other settings stay.
+        operator: An operator with sigma or divergence, whose other settings stay; one with a divergence gets
+            ``floor=None``, by which its children go the same way as before.
         params: Parents (N, P), or one parent (P,).
         divergence: Wanted median of equation 1.
         experiences: As in a call.
@@ -51,6 +52,8 @@ def calibrate(
     if operator.network is None:
         raise TypeError(f"expected {type(operator).__name__} with a network, got one without")
     own = replace(operator, sigma=1.0, divergence=None)
+    if operator.divergence is not None and hasattr(own, "floor"):
+        own = replace(own, floor=None)  # its children go the same way as before
     source = read_owned(generator)
     found: list[float] = []
     with plain_mode():
@@ -79,4 +82,4 @@ def calibrate(
             f"expected a divergence that children of these parents can reach, got {divergence:g}: "
             f"{sum(map(math.isinf, found))} of {len(found)} cannot"
         )
-    return replace(operator, sigma=sigma, divergence=None)
+    return replace(own, sigma=sigma)

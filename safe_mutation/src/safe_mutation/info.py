@@ -18,7 +18,7 @@ class MutationInfo:
         divergence: Divergence of the children from their parents (equation 1) on the experiences used;
             None where there were none.
         zero: SM-G: share of weights with a sensitivity that cannot be told from 0.
-        floored: SM-G: share of weights whose sensitivity was raised to the floor.
+        floored: SM-G: share of weights whose sensitivity was raised to the floor; None where there is none.
         clipped: SM-G: share of weights whose step was cut at the clip.
         sensitivity: SM-G: sensitivities as computed, before those rules, (N, P) or (P,).
         status: Of the search for a divergence: "converged", "saturated" (no step changes the outputs enough),

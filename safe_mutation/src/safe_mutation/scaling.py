@@ -26,6 +26,12 @@ def absolute_(sensitivities: Tensor, without: Tensor, zero: float, floor: float)
     return sensitivities.masked_fill_(without, zero).clamp_(min=floor)
 
 
+def own(sensitivities: Tensor, without: Tensor, mask: Tensor | None) -> Tensor:
+    """The rule of ``relative`` in the sensitivities' own scale, in which parents can be compared."""
+    largest = sensitivities.amax(1, keepdim=True)
+    return relative(sensitivities, without, mask) * torch.where(largest > 0, largest, 1)
+
+
 def relative(sensitivities: Tensor, without: Tensor, mask: Tensor | None, exponent: float = 1.0) -> Tensor:
     """A rule without a constant of the outputs' scale: sqrt( s^2 + 0.01 mean s^2 ), to a power.
 

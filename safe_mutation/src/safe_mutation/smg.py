@@ -33,7 +33,7 @@ AIM = 1 / 3  # of the divergence: a search that begins below it needs fewest pas
 class SMG(Mutation):
     """What the SM-G operators share: child = w + delta / s, s a sensitivity for each weight.
 
-    With sigma, delta ~ N(0, sigma^2), and very small sensitivities are raised to ``floor``. With a divergence
+    With sigma, delta ~ N(0, sigma^2), and small sensitivities are raised to ``floor``. With a divergence
     in its place, the step is scaled until the outputs have diverged so far, and no constant of the scale of
     the outputs is left. A subclass says in ``_measure`` what the sensitivity is.
     """
@@ -49,10 +49,14 @@ class SMG(Mutation):
     weight_clip: float | None = field(
         default=None, kw_only=True, metadata=doc("Largest step of one weight; None for no limit.")
     )
-    floor: float = field(
+    floor: float | None = field(
         default=FLOOR,
         kw_only=True,
-        metadata=doc("With sigma: smaller sensitivities are raised to it."),
+        metadata=doc(
+            "With sigma: smaller sensitivities are raised to it. 0.01 is the paper's, for its networks; if "
+            "most are smaller (info.floored), the step is the control's. None for about a tenth of the root "
+            "mean square of each parent's own, as with a divergence."
+        ),
     )
     zero: float = field(
         default=ZERO,
@@ -86,10 +90,13 @@ class SMG(Mutation):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_one_of(self.sigma, self.divergence)
-        require_positive("floor", self.floor)
+        if self.floor is not None:
+            require_positive("floor", self.floor)
         require_positive("zero", self.zero)
-        if self.divergence is not None and (self.floor, self.zero) != (FLOOR, ZERO):
+        if self.divergence is not None and (self.floor or FLOOR, self.zero) != (FLOOR, ZERO):
             raise ValueError("expected floor and zero with sigma only, got them with divergence")
+        if self.floor is None and self.zero != ZERO:
+            raise ValueError(f"expected zero with a floor only, got {self.zero!r} with floor=None")
         require_positive("exponent", self.exponent)
         if self.sigma is not None and self.exponent != 1:
             raise ValueError(f"expected exponent with divergence only, got {self.exponent!r} with sigma")
@@ -128,7 +135,7 @@ class SMG(Mutation):
         Noise is drawn for some weights at a time: large networks fill the memory.
         """
         without = scaling.insensitive(measured, self._power)
-        children = scaling.absolute_(measured, without, self.zero, self.floor).reshape(-1)
+        children = self._raised(measured, without, request).reshape(-1)
         parents = request.params.reshape(-1)
         for piece, noise in request.noise_in_pieces():
             here = children[piece]
@@ -145,7 +152,7 @@ class SMG(Mutation):
         # In place: populations of large networks fill the memory.
         scale = measured.clone() if detailed else measured
         without = scaling.insensitive(measured, self._power)
-        steps = delta.div_(scaling.absolute_(scale, without, self.zero, self.floor))
+        steps = delta.div_(self._raised(scale, without, request))
         clip = float("inf") if self.weight_clip is None else self.weight_clip
         if not detailed:
             return steps.clamp_(-clip, clip).add_(request.params), MutationInfo()
@@ -154,11 +161,17 @@ class SMG(Mutation):
         info = MutationInfo(
             divergence=self._divergence(request, children),
             zero=request.share(without),
-            floored=request.share(~without & (measured < self.floor)),
+            floored=None if self.floor is None else request.share(~without & (measured < self.floor)),
             clipped=request.share(limited != steps),
             sensitivity=request.genomes.restore(measured),
         )
         return children, info
+
+    def _raised(self, sensitivities: Tensor, without: Tensor, request: Request) -> Tensor:
+        """What delta is divided by (N, P); the memory of the sensitivities may be used for it."""
+        if self.floor is None:
+            return scaling.own(sensitivities, without, request.mask)
+        return scaling.absolute_(sensitivities, without, self.zero, self.floor)
 
     def _by_sigma(self, request: Request) -> Step:
         """Steps of the paper's rules as a function of sigma."""
@@ -170,7 +183,7 @@ class SMG(Mutation):
 
         def step(sigmas: Tensor, lanes: Lanes) -> Tensor:
             scale = measured[lanes] * sigmas**self._sensitivity_growth
-            scaling.absolute_(scale, without[lanes], self.zero, self.floor)
+            scale = self._raised(scale, without[lanes], request)
             steps = sigmas * noise[lanes] / scale
             return steps.clamp_(-clip, clip)
 
