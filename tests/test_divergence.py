@@ -311,7 +311,7 @@ def test_calibrated_operators_reach_the_divergence_in_the_median(op, wanted: flo
 @gradient_kinds
 @pytest.mark.parametrize("unit", [1e-4, 1e4])
 def test_a_calibrated_divergence_knows_no_unit_of_the_outputs(kind, unit: float) -> None:
-    """By the paper's floor of 0.01 children of outputs in a large unit were those of the control."""
+    """By the paper's floor of 0.01 children of small outputs were those of the control."""
 
     def scaled(params: Tensor, x: Tensor) -> Tensor:
         return unit * NETWORK(params, x)

@@ -51,9 +51,7 @@ def calibrate(
     require_positive("divergence", divergence)
     if operator.network is None:
         raise TypeError(f"expected {type(operator).__name__} with a network, got one without")
-    own = replace(operator, sigma=1.0, divergence=None)
-    if operator.divergence is not None and hasattr(own, "floor"):
-        own = replace(own, floor=None)  # its children go the same way as before
+    own = operator._with_sigma(1.0)
     source = read_owned(generator)
     found: list[float] = []
     with plain_mode():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import Tensor
@@ -41,6 +41,10 @@ class GaussianMutation(Mutation):
     def needs_experiences(self) -> bool:
         """Whether a call has to know experiences."""
         return self.divergence is not None
+
+    def _with_sigma(self, sigma: float) -> GaussianMutation:
+        """The same with a sigma in place of sigma or divergence."""
+        return replace(self, sigma=sigma, divergence=None)
 
     def _by_sigma(self, request: Request) -> Step:
         return along(request.noise())

@@ -28,8 +28,7 @@ def absolute_(sensitivities: Tensor, without: Tensor, zero: float, floor: float)
 
 def own(sensitivities: Tensor, without: Tensor, mask: Tensor | None) -> Tensor:
     """The rule of ``relative`` in the sensitivities' own scale, in which parents can be compared."""
-    largest = sensitivities.amax(1, keepdim=True)
-    return relative(sensitivities, without, mask) * torch.where(largest > 0, largest, 1)
+    return relative(sensitivities, without, mask) * _largest(sensitivities)
 
 
 def relative(sensitivities: Tensor, without: Tensor, mask: Tensor | None, exponent: float = 1.0) -> Tensor:
@@ -40,9 +39,7 @@ def relative(sensitivities: Tensor, without: Tensor, mask: Tensor | None, expone
     """
     counted = ~without if mask is None else ~without & mask
     number = counted.sum(1, keepdim=True).clamp_(min=1)
-    largest = sensitivities.amax(1, keepdim=True)
-    largest = torch.where(largest > 0, largest, 1)
-    squares = (sensitivities / largest).square_()  # relative to the largest: squares could overflow
+    squares = (sensitivities / _largest(sensitivities)).square_()  # relative: squares could overflow
     mean = squares.masked_fill(~counted, 0).sum(1, keepdim=True) / number
     scale = squares.add_(DAMPING**2 * mean).sqrt_()
     if exponent != 1:
@@ -50,3 +47,9 @@ def relative(sensitivities: Tensor, without: Tensor, mask: Tensor | None, expone
     steps = (1 / scale).masked_fill_(~counted, 0).sum(1, keepdim=True) / number
     typical = torch.where(steps > 0, 1 / steps, 1)
     return torch.where(without, typical, scale)
+
+
+def _largest(sensitivities: Tensor) -> Tensor:
+    """Of each parent (N, 1), or 1 where all are zero."""
+    largest = sensitivities.amax(1, keepdim=True)
+    return torch.where(largest > 0, largest, 1)

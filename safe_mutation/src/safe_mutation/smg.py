@@ -173,6 +173,11 @@ class SMG(Mutation):
             return scaling.own(sensitivities, without, request.mask)
         return scaling.absolute_(sensitivities, without, self.zero, self.floor)
 
+    def _with_sigma(self, sigma: float) -> SMG:
+        """The same with a sigma in place of sigma or divergence; its children go the same way."""
+        floor = self.floor if self.divergence is None else None
+        return replace(self, sigma=sigma, divergence=None, floor=floor)
+
     def _by_sigma(self, request: Request) -> Step:
         """Steps of the paper's rules as a function of sigma."""
         noise = request.noise()
