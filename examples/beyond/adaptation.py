@@ -15,7 +15,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from beyond.comparison import Runs, compare, finished, summary
+from beyond import comparison
+from beyond.comparison import Runs, finished
 from beyond.directions import DIVERGENCES, INCUMBENT
 from beyond.finalists import FINALISTS, budget_of
 from beyond.race import DOMAIN_NAMES, GUESS, SEMIFINALS
@@ -97,15 +98,10 @@ def table(runs: Runs) -> str:
         runs: Of the rules and of the fixed divergences that have finished.
     """
     fixed, rules = ({name: runs[name] for name in names if name in runs} for names in (FIXED, RULES))
-    compared = compare(rules, fixed)
-    titles = ["D", "solved", "median", *(f"p against {name}" for name in fixed)]
-    lines = [f"| {' | '.join(titles)} |", "| --- " * len(titles) + "|"]
-    for name, evaluations in (fixed | rules).items():
-        against = [str(compared[name, other]) if name in rules else "" for other in fixed]
-        lines.append(f"| {' | '.join([name, *summary(evaluations), *against])} |")
+    compared = comparison.table(["D"], {name: [name] for name in rules}, rules, fixed, reference="{}")
     if len(rules) < len(RULES):
-        lines.append(f"\n{len(rules)} of {len(RULES)} rules have finished.")
-    return "\n".join(lines) + "\n"
+        compared += f"\n{len(rules)} of {len(RULES)} rules have finished.\n"
+    return compared
 
 
 def draw(runs: Mapping[str, Mapping[str, np.ndarray]], stem: Path) -> None:

@@ -19,7 +19,6 @@ from paper.figures.large_networks import FIGURE_4
 from paper.figures.pixel_mazes import FIGURE_6, FIGURE_8
 from paper.figures.success_curves import FIGURE_1, FIGURE_3, SuccessCurves
 from paper.statistics import middle
-from paper.style import METHODS
 from paper.table_s2 import TABLE_S2
 
 ALPHA = 0.05
@@ -117,26 +116,32 @@ def summary(evaluations: np.ndarray) -> list[str]:
     return [f"{int(np.isfinite(evaluations).sum())}/{len(evaluations)}", middle(evaluations)]
 
 
-def table(header: Sequence[str], labels: Mapping[str, Sequence[str]], new: Runs, references: Runs) -> str:
-    """Runs solved, median and corrected p against the paper's methods, as a Markdown table.
+def table(
+    header: Sequence[str],
+    labels: Mapping[str, Sequence[str]],
+    new: Runs,
+    references: Runs,
+    reference: str = "{} of the paper",
+) -> str:
+    """Runs solved, median and corrected p against the references, as a Markdown table.
 
     Args:
         header: Names of the columns that tell the rows apart.
         labels: Those columns of each new operator.
         new: The runs of those that have finished.
-        references: The runs of the paper's methods, which are the first rows.
+        references: Runs to compare with, which are the first rows: by default the paper's methods.
+        reference: The title of such a row, with its name for the braces.
     """
     compared = compare(new, references)
-    against = [method for method in METHODS if method in references]
-    titles = [*header, "solved", "median", *(f"p against {method}" for method in against)]
+    titles = [*header, "solved", "median", *(f"p against {name}" for name in references)]
     lines = [f"| {' | '.join(titles)} |", "| --- " * len(titles) + "|"]
     blank = [""] * (len(header) - 1)
-    for method in against:
-        cells = [f"{method} of the paper", *blank, *summary(references[method]), *[""] * len(against)]
+    for name, evaluations in references.items():
+        cells = [reference.format(name), *blank, *summary(evaluations), *[""] * len(references)]
         lines.append(f"| {' | '.join(cells)} |")
     for name, evaluations in new.items():
         cells = [*labels[name], *summary(evaluations)]
-        cells += [str(compared[name, method]) for method in against]
+        cells += [str(compared[name, other]) for other in references]
         lines.append(f"| {' | '.join(cells)} |")
     if len(new) < len(labels):
         lines.append(f"\n{len(new)} of {len(labels)} have finished.")
