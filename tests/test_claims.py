@@ -13,6 +13,7 @@ from paper.figures.intensity_grid import BUDGET, INTENSITIES, result_file, score
 from paper.figures.intensity_grid import table as intensity_table
 from paper.figures.open_choices import OPEN_CHOICES
 from paper.figures.success_curves import hard_maze_claims, parity_claims
+from paper.markdown import markdown_table
 from paper.statistics import faster, more_solved, table
 from paper.style import METHODS
 
@@ -175,3 +176,10 @@ def test_the_table_is_markdown():
     claim = faster("1", "SM-R", {"control": spread(1, 9), "SM-R": spread(1, 9)}, 0.05)
     header, _, row = table([claim]).splitlines()
     assert header.count("|") == row.count("|") == 8
+
+
+def test_a_table_refuses_a_row_that_does_not_fit_its_titles():
+    text = markdown_table(["method", "runs"], [["control", "20"]], align="---:")
+    assert text == "| method | runs |\n| ---: | ---: |\n| control | 20 |\n"
+    with pytest.raises(ValueError, match=r"expected a row of 2 cells, method, runs, got \['control'\]"):
+        markdown_table(["method", "runs"], [["control"]])

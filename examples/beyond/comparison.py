@@ -18,6 +18,7 @@ from evolution.result import solved_at
 from paper.figures.large_networks import FIGURE_4
 from paper.figures.pixel_mazes import FIGURE_6, FIGURE_8
 from paper.figures.success_curves import FIGURE_1, FIGURE_3, SuccessCurves
+from paper.markdown import markdown_table
 from paper.statistics import middle
 from paper.table_s2 import TABLE_S2
 
@@ -134,15 +135,14 @@ def table(
     """
     compared = compare(new, references)
     titles = [*header, "solved", "median", *(f"p against {name}" for name in references)]
-    lines = [f"| {' | '.join(titles)} |", "| --- " * len(titles) + "|"]
     blank = [""] * (len(header) - 1)
-    for name, evaluations in references.items():
-        cells = [reference.format(name), *blank, *summary(evaluations), *[""] * len(references)]
-        lines.append(f"| {' | '.join(cells)} |")
+    rows = [
+        [reference.format(name), *blank, *summary(evaluations), *[""] * len(references)]
+        for name, evaluations in references.items()
+    ]
     for name, evaluations in new.items():
-        cells = [*labels[name], *summary(evaluations)]
-        cells += [str(compared[name, other]) for other in references]
-        lines.append(f"| {' | '.join(cells)} |")
-    if len(new) < len(labels):
-        lines.append(f"\n{len(new)} of {len(labels)} have finished.")
-    return "\n".join(lines) + "\n"
+        against = [str(compared[name, other]) for other in references]
+        rows.append([*labels[name], *summary(evaluations), *against])
+    text = markdown_table(titles, rows)
+    unfinished = f"\n{len(new)} of {len(labels)} have finished.\n"
+    return text if len(new) == len(labels) else text + unfinished

@@ -41,6 +41,7 @@ from paper.computation import Computation
 from paper.figure import Job, Request
 from paper.figures.pixel_mazes import FIGURE_6
 from paper.figures.success_curves import FIGURE_1, FIGURE_3, SuccessCurves
+from paper.markdown import markdown_table
 from paper.style import save_figure
 
 SOLUTIONS = 20  # of each domain: 380 pairs of strangers, 40 of siblings
@@ -172,15 +173,14 @@ class Crossover(Study):
 def table(children: Mapping[str, Mapping[str, list[float]]], kind: str) -> str:
     """The shares of each operator's children with their intervals, as a Markdown table."""
     titles = ["operator", *MEASURES, "distance from the first"]
-    lines = [f"| {' | '.join(titles)} |", "| --- " * len(titles) + "|"]
+    rows = []
     for operator, own in children.items():
         cells = [operator]
         for hits in outcomes(own).values():
             low, high = interval(hits, kind)
             cells.append(f"{hits.mean():.0%} ({low:.0%} to {high:.0%})")
-        cells.append(f"{np.median(own['way']):.2f}")
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        rows.append([*cells, f"{np.median(own['way']):.2f}"])
+    return markdown_table(titles, rows)
 
 
 def draw(domain: Domain, parents: np.ndarray, seed: int, stem: Path) -> None:

@@ -24,6 +24,7 @@ from evolution.algorithms.steady_state_ga import SteadyStateGA
 from evolution.atomic_file import read_json
 from evolution.experiment import Experiment
 from paper.figure import Job, Request
+from paper.markdown import markdown_table
 from safe_mutation import SMGSO, GaussianMutation, SafeMutation, SMGSum
 
 # Not Acrobot, which the best of 32 random networks solve.
@@ -92,11 +93,11 @@ class GymnasiumTasks(Study):
 
     def tables(self, results: Path) -> dict[str, str]:
         """What the runs reached, and the corrected p of those that differ from the default's."""
-        lines = [f"| task | {' | '.join(METHODS)} |", "| --- " * (1 + len(METHODS)) + "|"]
         found = self._found(results)
         others = [key for key in found if key[1] != "default" and (key[0], "default") in found]
         tests = [mannwhitneyu(*(order(found[one]) for one in (key, (key[0], "default")))) for key in others]
         corrected = dict(zip(others, holm([float(test.pvalue) for test in tests]), strict=True))
+        rows = []
         for environment in dict.fromkeys(environment for environment, _ in found):
             cells = [environment]
             for method in METHODS:
@@ -104,8 +105,8 @@ class GymnasiumTasks(Study):
                 runs = found.get((environment, method))
                 cells.append("" if runs is None else reached(runs))
                 cells[-1] += "" if p is None else f" (p = {p:.2g})"
-            lines.append(f"| {' | '.join(cells)} |")
-        return {"gymnasium": "\n".join(lines) + "\n"} if found else {}
+            rows.append(cells)
+        return {"gymnasium": markdown_table(["task", *METHODS], rows)} if found else {}
 
     def _found(self, results: Path) -> dict[tuple[str, str], list[dict[str, Any]]]:
         files = {key: self.file(results, *key) for key in product(ENVIRONMENTS, METHODS)}

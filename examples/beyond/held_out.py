@@ -34,6 +34,7 @@ from evolution.record import describe
 from paper.computation import Computation
 from paper.figure import Job, Request
 from paper.figures.success_curves import FIGURE_1, FIGURE_3
+from paper.markdown import markdown_table
 from paper.style import save_figure
 from safe_mutation import DivergenceNotReached, make, sensitivity
 
@@ -228,14 +229,14 @@ def table(found: Ratios) -> str:
     ]
     corrected = holm([p for *_, p in tests])
     different = {(name, number) for (name, number, _), p in zip(tests, corrected, strict=True) if p < 0.05}
-    lines = [f"| operator | exponent | {' | '.join(titles)} |", "| --- " * (len(titles) + 2) + "|"]
+    body = []
     for one in OPERATORS:
         cells = [
             f"{np.nanmedian(rows[one.name]):.2f}" + ("*" if (one.name, number) in different else "")
             for number, (*_, rows) in enumerate(columns)
         ]
-        lines.append(f"| {one.method} | {one.exponent:g} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        body.append([one.method, f"{one.exponent:g}", *cells])
+    return markdown_table(["operator", "exponent", *titles], body)
 
 
 def paired(ours: np.ndarray, theirs: np.ndarray) -> float:

@@ -18,6 +18,7 @@ from beyond.comparison import Runs, compare, finished, summary
 from beyond.study import Study, draw_success, file_name
 from evolution.domains import DOMAINS
 from paper.figure import Job, Request
+from paper.markdown import markdown_table
 from paper.style import save_figure
 from paper.table_s2 import TABLE_S2, experiment
 
@@ -111,17 +112,15 @@ def table(runs: Runs) -> str:
     """Lags against the lag of 1, and against runs on their own, as a Markdown table."""
     lagging = {name: evaluations for name, evaluations in runs.items() if name != ONE}
     compared = compare(lagging, {ONE: runs[ONE]})
-    lines = [
-        f"| lag | solved | median | p against {ONE} | median / lag | first of as many runs on their own |",
-        "| ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]
+    against = f"p against {ONE}"
+    titles = ["lag", "solved", "median", against, "median / lag", "first of as many runs on their own"]
+    rows = []
     for name, evaluations in runs.items():
         lag = LAGS[name]
         p = "" if name == ONE else str(compared[name, ONE])
         both = (first_of(1, evaluations) / lag, first_of(lag, runs[ONE]))
-        cells = [str(lag), *summary(evaluations), p, *(f"{each:,.0f}" for each in both)]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        rows.append([str(lag), *summary(evaluations), p, *(f"{each:,.0f}" for each in both)])
+    return markdown_table(titles, rows, align="---:")
 
 
 LAG = Lag("beyond-lag")

@@ -33,6 +33,7 @@ from evolution.domains.recurrent_parity import RecurrentParity
 from evolution.experiment import Experiment
 from evolution.networks.feed_forward import FeedForward
 from paper.figure import Job, Request
+from paper.markdown import markdown_table
 from paper.style import save_figure
 from safe_mutation import GaussianMutation, make
 
@@ -160,20 +161,20 @@ def table(found: Mapping[str, Runs]) -> str:
     """
     scores = {name: [score(runs[name], EVALUATIONS) for runs in found.values()] for name in SETTINGS}
     best, worst = np.min(list(scores.values()), axis=0), worst_ratios(scores)
-    lines = [f"| direction | exponent | D | {' | '.join(found)} | worst ratio |"]
-    lines.append("| --- " * (4 + len(found)) + "|")
+    rows = []
     for name, one in SETTINGS.items():
         cells = []
         for runs, ratio in zip(found.values(), scores[name] / best, strict=True):
             [against] = compare({name: runs[name]}, {CONTROL: runs[CONTROL]}).values()
             solved, median = summary(runs[name])
             cells.append(f"{solved}, {median}, {ratio:.2f} (p = {against})")
-        lines.append(f"| {' | '.join([*one.label, *cells])} | {worst[name]:.2f} |")
+        rows.append([*one.label, *cells, f"{worst[name]:.2f}"])
     control = [", ".join(summary(runs[CONTROL])) for runs in found.values()]
-    lines.append(f"| {CONTROL} |  |  | {' | '.join(control)} |  |")
-    if len(found) < len(TASKS):
-        lines.append(f"\n{len(found)} of {len(TASKS)} tasks have finished.")
-    return "\n".join(lines) + "\n"
+    rows.append([CONTROL, "", "", *control, ""])
+    text = markdown_table(["direction", "exponent", "D", *found, "worst ratio"], rows)
+    return (
+        text if len(found) == len(TASKS) else f"{text}\n{len(found)} of {len(TASKS)} tasks have finished.\n"
+    )
 
 
 OTHER_NETWORKS = OtherNetworks("beyond-other-networks")

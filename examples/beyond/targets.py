@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from beyond.comparison import Runs, compare, summary
+from paper.markdown import markdown_table
 from paper.statistics import middle, solved_by
 
 
@@ -47,7 +48,7 @@ def verdicts(runs: Mapping[str, Runs], references: Mapping[str, Runs]) -> str:
         references: For each domain the runs of the paper's methods.
     """
     titles = ["setting", "domain", "target", "reached", "best or tied", "twice as fast as control"]
-    lines = [f"| {' | '.join(titles)} |", "| --- " * len(titles) + "|"]
+    rows = []
     for domain, found in runs.items():
         compared = compare(found, references[domain])
         for name, evaluations in found.items():
@@ -60,8 +61,8 @@ def verdicts(runs: Mapping[str, Runs], references: Mapping[str, Runs]) -> str:
             known = references[domain]
             cells.append("" if not known else f"**no**: slower than {', '.join(slower)}" if slower else "yes")
             cells.append(_twice(evaluations, known["control"]) if "control" in known else "")
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+            rows.append(cells)
+    return markdown_table(titles, rows)
 
 
 def _against(target: Target | None, evaluations: np.ndarray) -> list[str]:

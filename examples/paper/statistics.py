@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import barnard_exact, mannwhitneyu
 
+from paper.markdown import markdown_table
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -93,14 +95,9 @@ def more_solved(figure: str, better: str, worse: str, data: dict[str, np.ndarray
 
 def table(claims: list[Claim]) -> str:
     """The claims as a Markdown table."""
-    lines = [
-        "| figure | claim | paper | ours | test | p | holds |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    rows = []
     for claim in claims:
         p = "" if claim.p is None else f"{claim.p:.2g}"
         holds = "yes" if claim.holds else "**no**"
-        lines.append(
-            f"| {claim.figure} | {claim.text} | {claim.paper} | {claim.ours} | {claim.test} | {p} | {holds} |"
-        )
-    return "\n".join(lines) + "\n"
+        rows.append([claim.figure, claim.text, claim.paper, claim.ours, claim.test, p, holds])
+    return markdown_table(["figure", "claim", "paper", "ours", "test", "p", "holds"], rows)

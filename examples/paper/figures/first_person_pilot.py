@@ -16,6 +16,7 @@ from evolution.experiment import Experiment
 from evolution.result import solved_at
 from paper.distance import paper_curves
 from paper.figure import Figure, Job, Request
+from paper.markdown import markdown_table
 from paper.statistics import middle, solved_in_the_end
 from paper.table_s2 import experiment
 
@@ -113,14 +114,11 @@ class FirstPersonPilot(Figure):
                 continue
             runs = [solved_at(file) for file in files]
             cells = [f"{solved_in_the_end(found)}, {middle(found)}" for found in runs]
-            rows.append(
-                (self._gap(results, name, one), f"| {describe(SETTINGS[name])} | {' | '.join(cells)} |")
-            )
+            rows.append((self._gap(results, name, one), [describe(SETTINGS[name]), *cells]))
         if not rows:
             return ""
-        header = f"| up to {one.budget:,} evaluations | {' | '.join(one.methods)} | gap |"
-        lines = [header, "| --- |" + " --- |" * (len(one.methods) + 1)]
-        return "\n".join([*lines, *(f"{row} {gap:.2f} |" for gap, row in sorted(rows))]) + "\n"
+        titles = [f"up to {one.budget:,} evaluations", *one.methods, "gap"]
+        return markdown_table(titles, [[*cells, f"{gap:.2f}"] for gap, cells in sorted(rows)])
 
     def _file(self, results: Path, name: str, method: str, budget: int) -> Path:
         return self.folder(results) / f"{name}-{method}-{budget}.json"

@@ -12,6 +12,7 @@ import numpy as np
 from evolution.domains.recurrent_parity import RecurrentParity
 from evolution.result import solved_at
 from paper.figure import Figure, Job, Request
+from paper.markdown import markdown_table
 from paper.style import COLOURS, METHODS, save_figure
 from paper.table_s2 import TABLE_S2, experiment
 from safe_mutation.presets import PRESETS
@@ -67,18 +68,15 @@ def score(evaluations: np.ndarray) -> float:
 
 def table(folder: Path) -> str:
     """Runs solved and mean evaluations for each method and intensity, as a Markdown table."""
-    lines = [
-        "| method | " + " | ".join(f"{intensity:g}" for intensity in INTENSITIES) + " | best | table S1 |",
-        "| --- |" + " --- |" * (len(INTENSITIES) + 2),
-    ]
+    rows = []
     for method in METHODS:
         points = [solved_at(result_file(folder, method, intensity)) for intensity in INTENSITIES]
         cells = [
             f"{int(np.isfinite(point).sum())}/{len(point)}, {score(point) / 1000:.0f}k" for point in points
         ]
         best = INTENSITIES[int(np.argmin([score(point) for point in points]))]
-        lines.append(f"| {method} | {' | '.join(cells)} | {best:g} | {_published(method):g} |")
-    return "\n".join(lines) + "\n"
+        rows.append([method, *cells, f"{best:g}", f"{_published(method):g}"])
+    return markdown_table(["method", *(f"{one:g}" for one in INTENSITIES), "best", "table S1"], rows)
 
 
 def draw(folder: Path, stem: Path) -> None:

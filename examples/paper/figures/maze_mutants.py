@@ -24,6 +24,7 @@ from evolution.record import describe
 from paper.computation import Computation
 from paper.figure import Figure, Job, Request
 from paper.figures.success_curves import FIGURE_3
+from paper.markdown import markdown_table
 from paper.style import METHODS, SM_G
 from safe_mutation import GaussianMutation, make
 
@@ -109,20 +110,21 @@ class MazeMutants(Figure):
         return results / self.name / "shares.json"
 
 
-def table(rows: Shares) -> str:
+def table(shares: Shares) -> str:
     """Mean shares and p-values as a Markdown table."""
-    lines = ["| operator | at table S1's intensity | p | at equal step length | p |", "|---|---|---|---|---|"]
+    titles = ["operator", "at table S1's intensity", "p", "at equal step length", "p"]
+    rows = []
     for method in METHODS:
         cells = [method]
         for length in LENGTHS:
-            if method not in rows[length]:
+            if method not in shares[length]:
                 cells += ["", ""]
                 continue
-            ours, control = rows[length][method], rows[length]["control"]
+            ours, control = shares[length][method], shares[length]["control"]
             p = "" if method == "control" else f"{wilcoxon(ours, control).pvalue:.2g}"
             cells += [f"{np.mean(ours):.1%}", p]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+        rows.append(cells)
+    return markdown_table(titles, rows)
 
 
 MAZE_MUTANTS = MazeMutants("maze-mutants")

@@ -18,6 +18,7 @@ from evolution.experiment import Experiment
 from evolution.result import solved_at
 from paper.figure import Figure, Job, Request
 from paper.figures.success_curves import FIGURE_1, FIGURE_3, SuccessCurves
+from paper.markdown import markdown_table
 from paper.statistics import middle, solved_in_the_end
 from paper.table_s2 import experiment
 
@@ -103,10 +104,8 @@ class OpenChoices(Figure):
 
     def table(self, results: Path) -> str:
         """Runs solved and median evaluations of each choice against ours, as a Markdown table."""
-        lines = [
-            "| figure | method | choice | solved, median | ours | p against ours | p against control |",
-            "| --- | --- | --- | --- | --- | --- | --- |",
-        ]
+        compared = ["solved, median", "ours", "p against ours", "p against control"]
+        rows = []
         for name, choice in CHOICES.items():
             files = [
                 self.folder(results) / f"{name}.json",
@@ -120,8 +119,8 @@ class OpenChoices(Figure):
             cells = [figure, choice.method, choice.change.text, summary(changed), summary(ours)]
             cells.append(f"{mannwhitneyu(changed, ours).pvalue:.2g}")
             cells += [f"{mannwhitneyu(changed, runs).pvalue:.2g}" for runs in control] or [""]
-            lines.append(f"| {' | '.join(cells)} |")
-        return "\n".join(lines) + "\n"
+            rows.append(cells)
+        return markdown_table(["figure", "method", "choice", *compared], rows)
 
     def _control(self, results: Path, choice: Choice) -> list[Path]:
         """The result of the control under the same choice, if there is one to compare with."""

@@ -17,6 +17,7 @@ from evolution.algorithms.steady_state_ga import SteadyStateGA
 from paper.distance import PaperCurve, paper_curves
 from paper.figure import Figure, Job, Request
 from paper.figures.success_curves import FIGURE_1, FIGURE_3, Solved, SuccessCurves
+from paper.markdown import markdown_table
 from paper.statistics import Claim, solved_in_the_end
 from paper.table_s2 import TABLE_S2
 
@@ -105,21 +106,23 @@ def table(pairs: list[Pair]) -> str:
     gaps = np.array([pair.gaps() for pair in pairs])
     by_chance = np.array([pair.gaps_by_chance(chance) for pair in pairs])
     exchanged = np.array([pair.gaps_exchanged(chance) for pair in pairs])
-    lines = [
-        f'| figure | method | "{SteadyStateGA().removal}" | solved | "{OTHER}" | solved | by chance |',
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    ours = f'"{SteadyStateGA().removal}"'
+    titles = ["figure", "method", ours, "solved", f'"{OTHER}"', "solved", "by chance"]
+    rows = []
     for pair, found, expected in zip(pairs, gaps, by_chance, strict=True):
         cells = [
-            f"{gap:.2f} | {solved_in_the_end(runs)}" for gap, runs in zip(found, pair.rules, strict=True)
+            text
+            for gap, runs in zip(found, pair.rules, strict=True)
+            for text in (f"{gap:.2f}", solved_in_the_end(runs))
         ]
-        lines.append(f"| {' | '.join([pair.figure, pair.method, *cells, spread(expected)])} |")
-    ours, other = gaps.sum(axis=0)
-    lines.append(f"| sum | | **{ours:.2f}** | | **{other:.2f}** | | {spread(by_chance.sum(axis=0))} |")
+        rows.append([pair.figure, pair.method, *cells, spread(expected)])
+    sums = gaps.sum(axis=0)
+    cells = [text for total in sums for text in (f"**{total:.2f}**", "")]
+    rows.append(["sum", "", *cells, spread(by_chance.sum(axis=0))])
     differences = np.abs(np.subtract(*exchanged.sum(axis=0).T))
-    p = (1 + (differences >= abs(ours - other)).sum()) / (1 + SAMPLES)
-    lines += ["", f"Sums that far apart come by chance with p = {p:.2g} (runs exchanged between the rules)."]
-    return "\n".join(lines) + "\n"
+    p = (1 + (differences >= abs(np.subtract(*sums))).sum()) / (1 + SAMPLES)
+    by_luck = f"Sums that far apart come by chance with p = {p:.2g} (runs exchanged between the rules)."
+    return f"{markdown_table(titles, rows)}\n{by_luck}\n"
 
 
 def spread(values: np.ndarray) -> str:
