@@ -11,6 +11,7 @@ import warnings
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
@@ -48,13 +49,14 @@ def test_stable_baselines3_check_env_has_nothing_new_to_say(env_id):
         sb3_check_env(gym.make(env_id).unwrapped)
 
 
+@pytest.mark.parametrize("limit", [{}, {"max_episode_steps": 3}])
 @pytest.mark.parametrize("mode", MODES)
-def test_vector_lanes_equal_single_environments(env_id, mode):
+def test_vector_lanes_equal_single_environments(env_id, mode, limit):
     short = (
         {"max_steps": 9}
         if "max_steps" in inspect.signature(type(gym.make(env_id).unwrapped)).parameters
         else {}
-    )
+    ) | limit
     native = gym.make_vec(env_id, num_envs=3, autoreset_mode=mode, **short)
     single = gym.make_vec(
         env_id,
@@ -155,6 +157,24 @@ def test_a_vector_copy_made_in_mid_episode_goes_on_alike(env_id):
         ours, theirs = envs.step(actions), twins.step(actions)
         for mine, other in zip(ours, theirs, strict=True):
             assert_same(mine, other)
+
+
+def test_the_limit_of_a_spec_truncates_lanes(env_id):
+    spec = gym.make(env_id, max_episode_steps=2).spec
+    envs = gym.make_vec(spec, num_envs=2)
+    envs.reset(seed=0)
+    cuts = [envs.step(envs.action_space.sample())[3].tolist() for _ in range(5)]
+    assert cuts == [[False] * 2, [True] * 2, [False] * 2, [False] * 2, [True] * 2]
+    with pytest.raises(ValueError, match="max_episode_steps to be an integer of at least 1, got 0"):
+        gym.make_vec(env_id, num_envs=2, max_episode_steps=0)
+
+
+def test_nothing_is_drawn_before_an_episode(env_id):
+    envs = gym.make_vec(env_id, num_envs=2, render_mode="rgb_array")
+    env = gym.make(env_id, render_mode="rgb_array").unwrapped
+    for one in (envs, env):
+        with pytest.raises(ResetNeeded, match="no episode was started"):
+            one.render()
 
 
 def test_spec_survives_json(env_id):

@@ -11,7 +11,8 @@ from every_environment import IDS
 from gym_safemaze.lane_vector_env import LaneVectorEnv
 from gym_safemaze.lanes import LaneEnv
 
-OWN = {LaneEnv: {"render_mode"}, LaneVectorEnv: {"num_envs", "autoreset_mode", "render_mode"}}
+OF_VECTORS = {"num_envs", "autoreset_mode", "max_episode_steps"}
+OWN = {LaneEnv: {"render_mode"}, LaneVectorEnv: OF_VECTORS | {"render_mode"}}
 
 
 def classes(env_id):
@@ -26,7 +27,7 @@ def test_both_constructors_take_the_same_settings(env_id):
     single, vector = (inspect.signature(made).parameters for made in classes(env_id))
     for name in single.keys() - OWN[LaneEnv]:
         assert vector[name] == single[name]
-    assert vector.keys() - single.keys() == {"num_envs", "autoreset_mode"}
+    assert vector.keys() - single.keys() == OF_VECTORS
     assert next(iter(vector)) == "num_envs"
     for parameters in (single, vector):
         positional = [name for name, one in parameters.items() if one.kind is one.POSITIONAL_OR_KEYWORD]

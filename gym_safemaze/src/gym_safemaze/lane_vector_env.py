@@ -12,7 +12,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from gym_safemaze.checks import check_actions, check_choice, check_options, check_seed
+from gym_safemaze.checks import check_actions, check_choice, check_count, check_options, check_seed
 from gym_safemaze.lanes import EVERY, Lanes, Mask, Options, StepResult
 
 
@@ -24,15 +24,18 @@ class LaneVectorEnv(VectorEnv):
         num_envs: N.
         autoreset_mode: "NextStep", "SameStep" or "Disabled", or the enum.
         render_mode: None or "rgb_array".
+        max_episode_steps: steps after which an episode is truncated, as by Gymnasium's `TimeLimit`; None for
+            no such limit beside the domain's own.
 
     Raises:
-        ValueError: for an unknown autoreset mode.
+        ValueError: for an unknown autoreset mode, or a limit that is no integer of at least 1.
     """
 
     num_envs: int = 1
     _: KW_ONLY
     autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP
     render_mode: str | None = None
+    max_episode_steps: int | None = None  # under Gymnasium's name: `make_vec` passes on what a spec says
     lanes: Any = field(init=False, repr=False)
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 30}
@@ -40,6 +43,8 @@ class LaneVectorEnv(VectorEnv):
     def __post_init__(self) -> None:
         check_choice("render_mode of a vector environment", self.render_mode, (None, "rgb_array"))
         self.autoreset_mode = _autoreset_mode(self.autoreset_mode)
+        if self.max_episode_steps is not None:
+            self.max_episode_steps = check_count("max_episode_steps", self.max_episode_steps)
         self.lanes = self.make_lanes(self.num_envs, self.render_mode is not None)
         self.num_envs = self.lanes.num_lanes
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
@@ -50,6 +55,7 @@ class LaneVectorEnv(VectorEnv):
         self._generators: list[np.random.Generator | None] = [None] * self.num_envs
         self._seeds: list[int | None] = [None] * self.num_envs
         self._all = np.ones(self.num_envs, dtype=np.bool_)
+        self._elapsed = np.zeros(self.num_envs, dtype=np.int64)  # steps of each lane's episode
         self._finished: Mask | None = None  # lanes whose episode is over, None when there are none
         self._started = False
 
@@ -58,7 +64,10 @@ class LaneVectorEnv(VectorEnv):
         raise NotImplementedError("the settings of a domain make its lanes")
 
     def reset(
-        self, *, seed: int | list[int | None] | None = None, options: Options | None = None
+        self,
+        *,
+        seed: int | Sequence[int | None] | NDArray[np.integer] | None = None,
+        options: Options | None = None,
     ) -> tuple[NDArray, dict[str, Any]]:
         """Start an episode in every lane, or in those of `options["reset_mask"]`.
 
@@ -84,6 +93,7 @@ class LaneVectorEnv(VectorEnv):
             self._seeds, self._generators = before
             raise
         self._started = True
+        self._elapsed[mask] = 0
         if mask.all():
             self._finished = None
         elif self._finished is not None:
@@ -104,7 +114,7 @@ class LaneVectorEnv(VectorEnv):
         actions = check_actions(actions, self.single_action_space, self.action_space.shape)
         finished = self._finished
         if finished is None or not finished.any():
-            rewards, terminated, truncated = self.lanes.step(actions, self._all)
+            rewards, terminated, truncated = self._step(actions, self._all)
         elif self.autoreset_mode is AutoresetMode.NEXT_STEP:
             rewards, terminated, truncated = self._step_and_restart(actions, finished)
         else:
@@ -122,10 +132,16 @@ class LaneVectorEnv(VectorEnv):
         return observations, rewards, terminated, truncated, info
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
-        """Return one picture (height, width, 3) per lane in mode "rgb_array"."""
+        """Return one picture (height, width, 3) per lane in mode "rgb_array".
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first reset.
+        """
         if self.render_mode is None:
             gym.logger.warn('render() needs render_mode="rgb_array" when the environment is made')
             return None
+        if not self._started:
+            raise ResetNeeded("no episode was started: call reset() first")
         return tuple(self.lanes.draw(lane) for lane in range(self.num_envs))
 
     @property  # type: ignore[misc]
@@ -138,10 +154,23 @@ class LaneVectorEnv(VectorEnv):
         """The seeds of the lanes, drawn from the operating system for lanes that were never given one."""
         return tuple(self._seeds[lane] for lane, _ in enumerate(self.np_random))
 
+    def _step(self, actions: NDArray, active: Mask) -> StepResult:
+        """Advance some lanes, and truncate their episodes where there is a limit."""
+        rewards, terminated, truncated = self.lanes.step(actions, active)
+        if self.max_episode_steps is not None:
+            self._elapsed += active
+            truncated |= self._elapsed >= self.max_episode_steps
+        return rewards, terminated, truncated
+
+    def _restart(self, finished: Mask) -> None:
+        """Start new episodes in lanes whose last is over."""
+        self.lanes.reset(finished, self._generator, {})
+        self._elapsed[finished] = 0
+
     def _step_and_restart(self, actions: NDArray, finished: Mask) -> StepResult:
         """NextStep: finished lanes ignore their action and start again, with reward 0."""
-        rewards, terminated, truncated = self.lanes.step(actions, ~finished)
-        self.lanes.reset(finished, self._generator, {})
+        rewards, terminated, truncated = self._step(actions, ~finished)
+        self._restart(finished)
         rewards[finished] = 0.0
         terminated[finished] = False
         truncated[finished] = False
@@ -153,7 +182,7 @@ class LaneVectorEnv(VectorEnv):
         final_observations = np.full(self.num_envs, None, dtype=object)
         for lane in np.flatnonzero(finished):
             final_observations[lane] = observations[lane].copy()
-        self.lanes.reset(finished, self._generator, {})
+        self._restart(finished)
         observations[finished] = self.lanes.observe(finished)
         info = _with_masks(self.lanes.info(), self._all)
         info |= {"final_obs": final_observations, "_final_obs": finished}
@@ -166,7 +195,7 @@ class LaneVectorEnv(VectorEnv):
             self._generators[lane] = generator
         return generator
 
-    def _lane_seeds(self, seed: int | list[int | None] | None) -> list[int | None]:
+    def _lane_seeds(self, seed: Any) -> list[int | None]:
         if seed is None:
             return [None] * self.num_envs
         if isinstance(seed, np.ndarray):

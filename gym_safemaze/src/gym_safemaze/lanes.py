@@ -129,7 +129,7 @@ class LaneEnv(gym.Env):
         self._action_shape = self.action_space.shape
         self._window = Window()
         self._all = np.ones(1, dtype=np.bool_)
-        self._running = False
+        self._started = self._running = False
 
     def make_lanes(self, num_lanes: int, drawn: bool) -> Lanes:
         """Make `num_lanes` lanes; `drawn` tells whether pictures of them will be asked for."""
@@ -160,7 +160,7 @@ class LaneEnv(gym.Env):
         except Exception:  # a refused reset leaves everything as it was
             self._np_random, self._np_random_seed = before
             raise
-        self._running = True
+        self._started = self._running = True
         if self.render_mode == "human":
             self._show()
         return self.lanes.observe(EVERY)[0], self._info()
@@ -183,10 +183,16 @@ class LaneEnv(gym.Env):
         return self.lanes.observe(EVERY)[0], rewards.item(), over, cut, self._info()
 
     def render(self) -> NDArray[np.uint8] | None:
-        """Return the picture (height, width, 3) in mode "rgb_array"; show it in a window in mode "human"."""
+        """Return the picture (height, width, 3) in mode "rgb_array"; show it in a window in mode "human".
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first reset.
+        """
         if self.render_mode is None:
             gym.logger.warn('render() needs render_mode="rgb_array" or "human" when the environment is made')
             return None
+        if not self._started:
+            raise ResetNeeded("no episode was started: call reset() first")
         if self.render_mode == "human":
             self._show()
             return None
