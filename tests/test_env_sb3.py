@@ -3,12 +3,13 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.vector import AutoresetMode
 from stable_baselines3 import PPO
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
 from every_environment import IDS
-from gym_safemaze.sb3 import SB3VecEnv
+from gym_safemaze.sb3 import SB3VecEnv, _info_per_lane
 
 
 @pytest.mark.parametrize("env_id", IDS)
@@ -44,6 +45,51 @@ def test_ppo_trains_and_is_evaluated():
     returns, lengths = evaluate_policy(model, venv, n_eval_episodes=4, return_episode_rewards=True)
     assert lengths == [10] * 4
     assert np.isfinite(returns).all()
+
+
+def test_statistics_of_gymnasiums_wrapper_arrive_where_an_episode_ends():
+    envs = gym.make_vec(
+        "safemaze/FirstPersonMaze-v0",
+        num_envs=3,
+        maze=["######", "#Sxxx#", "######"],
+        start_angle=0,
+        max_steps=24,
+        autoreset_mode="SameStep",
+    )
+    venv = SB3VecEnv(gym.wrappers.vector.RecordEpisodeStatistics(envs))
+    venv.set_options({"position": [(1.5, 1.5), (3.9, 1.5), (1.5, 1.5)]})  # the second is nearly there
+    venv.reset()
+    lengths = []
+    for _ in range(6):
+        *_, done, infos = venv.step(np.array([4, 2, 4]))
+        assert [("episode" in info) for info in infos] == done.tolist()
+        lengths += [(lane, infos[lane]["episode"]["l"], infos[lane]["solved"]) for lane in np.flatnonzero(done)]
+    assert lengths == [(1, 1, True), (0, 6, False), (2, 6, False)]
+    assert infos[0]["steps"] == 24 and "terminal_observation" in infos[0]
+
+
+def test_statistics_of_wrapped_single_environments_arrive():
+    envs = gym.make_vec(
+        "safemaze/TopdownMaze-v0",
+        num_envs=2,
+        vectorization_mode="sync",
+        vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
+        wrappers=[gym.wrappers.RecordEpisodeStatistics],
+        max_steps=2,
+    )
+    venv = SB3VecEnv(envs)
+    venv.reset()
+    assert not any("episode" in info for info in venv.step(np.zeros(2, int))[3])
+    assert [info["episode"]["l"] for info in venv.step(np.zeros(2, int))[3]] == [2, 2]
+
+
+def test_lanes_without_a_value_have_none():
+    info = {"a": np.array([1, 2, 3]), "_a": np.array([True, False, True]), "b": {"c": np.array([4, 5, 6])}}
+    assert _info_per_lane(info | {"_b": np.array([False, True, True])}, 3) == [
+        {"a": 1},
+        {"b": {"c": 5}},
+        {"a": 3, "b": {"c": 6}},
+    ]
 
 
 def test_other_autoreset_modes_are_refused():

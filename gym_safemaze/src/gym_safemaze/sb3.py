@@ -68,7 +68,8 @@ class SB3VecEnv(VecEnv):
         if last_observations is not None:
             final = _info_per_lane(final_info, self.num_envs)
             for lane in np.flatnonzero(done):
-                infos[lane] = final[lane] | {
+                # what wrappers say of the episode that ended stands beside the info of the new one
+                infos[lane] |= final[lane] | {
                     "terminal_observation": last_observations[lane],
                     "TimeLimit.truncated": bool(truncated[lane] and not terminated[lane]),
                 }
@@ -105,9 +106,16 @@ class SB3VecEnv(VecEnv):
 
 
 def _info_per_lane(info: dict[str, Any], num_envs: int) -> list[dict[str, Any]]:
-    """Turn a dict of arrays (N, ...) into N dicts, leaving out the masks."""
-    names = [name for name in info if not name.startswith("_")]
-    if not names:
-        return [{} for _ in range(num_envs)]
-    columns = [info[name].tolist() if info[name].ndim == 1 else list(info[name]) for name in names]
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    """Turn a dict of arrays (N, ...), or of such dicts, into N dicts of what each lane's masks let by."""
+    lanes: list[dict[str, Any]] = [{} for _ in range(num_envs)]
+    for name, values in info.items():
+        if name.startswith("_"):  # a mask
+            continue
+        if isinstance(values, dict):
+            column = _info_per_lane(values, num_envs)
+        else:
+            column = values.tolist() if values.ndim == 1 else list(values)
+        mask = info.get(f"_{name}")
+        for lane in range(num_envs) if mask is None or mask.all() else np.flatnonzero(mask).tolist():
+            lanes[lane][name] = column[lane]
+    return lanes
