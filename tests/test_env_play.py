@@ -56,6 +56,16 @@ def test_held_keys_drive_the_robot_until_escape(keyboard, monkeypatch, capsys):
     assert "arrow keys" in capsys.readouterr().out
 
 
+def test_a_key_that_is_let_go_within_a_frame_counts_in_that_frame(keyboard, monkeypatch):
+    actions = []
+    step = LaneEnv.step
+    monkeypatch.setattr(LaneEnv, "step", lambda env, action: actions.append(action) or step(env, action))
+    tap = [key("left"), key("left", pygame.KEYUP)]
+    keyboard += [tap, [], [*tap, key("left")], [], [key("left", pygame.KEYUP)], [key("escape")]]
+    play.main(["FirstPersonMaze"])
+    assert actions == [0, 4, 0, 0, 4]
+
+
 def test_board_games_wait_for_a_key_and_report_the_end(keyboard, capsys):
     presses = [[key(name)] for name in ("0", "f1", "1", "1", "0")]
     releases = [[key("0", pygame.KEYUP)]]
@@ -71,7 +81,12 @@ def test_board_games_wait_for_a_key_and_report_the_end(keyboard, capsys):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["Tetris"], ["BreadcrumbHardMaze", "--maze", "no such maze"], ["RecurrentParity", "--maze", "hard"]],
+    [
+        ["Tetris"],
+        ["BreadcrumbHardMaze", "--maze", "no such maze"],
+        ["RecurrentParity", "--maze", "hard"],
+        ["TopdownMaze", "--seed", "-1"],
+    ],
 )
 def test_bad_arguments_give_one_line_and_status_2(arguments, capsys):
     with pytest.raises(SystemExit) as stop:

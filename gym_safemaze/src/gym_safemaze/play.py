@@ -12,6 +12,7 @@ import gymnasium as gym
 import numpy as np
 
 import gym_safemaze  # noqa: F401  (registers the environments)
+from gym_safemaze.checks import check_seed
 from gym_safemaze.window import import_pygame
 
 
@@ -66,6 +67,8 @@ def play(env: gym.Env, controls: Controls, seed: int | None = None) -> None:
     env.reset(seed=seed)
     down: list[str] = []
     while True:
+        pressed: list[str] = []
+        tapped: list[str] = []  # pressed and let go within a frame, in which they count
         events = pygame.event.get() if controls.idle is not None else [pygame.event.wait()]
         for event in events:
             key = pygame.key.name(event.key) if event.type in (pygame.KEYDOWN, pygame.KEYUP) else ""
@@ -75,9 +78,14 @@ def play(env: gym.Env, controls: Controls, seed: int | None = None) -> None:
                 env.reset()
             elif event.type == pygame.KEYDOWN:
                 down.append(key)
+                pressed.append(key)
+            elif event.type == pygame.KEYUP and key in pressed:
+                tapped.append(key)
             elif event.type == pygame.KEYUP and key in down:
                 down.remove(key)
         action = controls.action(down)
+        for key in tapped:
+            down.remove(key)
         if action is None:
             continue
         if controls.idle is None:
@@ -97,6 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     controls = CONTROLS[options.name]
     try:
+        check_seed(options.seed)
         kwargs = {} if options.maze is None else {"maze": options.maze}
         env = gym.make(f"safemaze/{options.name}-v0", render_mode="human", **kwargs)
     except (ValueError, TypeError, gym.error.Error) as error:

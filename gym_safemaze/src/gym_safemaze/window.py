@@ -32,7 +32,7 @@ class Window:
         """Show `picture` (height, width, 3), waiting so that at most `fps` pictures a second are seen."""
         pygame = import_pygame()
         size = (picture.shape[1], picture.shape[0])
-        if self._surface is None or self._surface.get_size() != size:
+        if not self._is_open(pygame) or self._surface.get_size() != size:
             pygame.display.init()
             self._surface = pygame.display.set_mode(size)
             self._clock = pygame.time.Clock()
@@ -45,8 +45,14 @@ class Window:
     def close(self) -> None:
         """Close the window if it is open."""
         if self._surface is not None:
-            import_pygame().display.quit()
+            pygame = import_pygame()
+            if self._is_open(pygame):
+                pygame.display.quit()
             self._surface = self._clock = None
+
+    def _is_open(self, pygame: ModuleType) -> bool:
+        """Whether the process's only window, which others may have closed or taken over, is this one."""
+        return self._surface is not None and pygame.display.get_surface() is self._surface
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_surface": None, "_clock": None}
