@@ -2,11 +2,13 @@ import json
 import pickle
 import re
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import gym_safemaze  # noqa: F401
 from gym_safemaze.ascii_maze import AsciiMaze, bundled_mazes, load_maze, parse_maze
 
 CORRIDOR = ["#####", "#Sxx#", "#####"]
@@ -55,6 +57,20 @@ def test_name_file_drawing_and_rows_give_the_same_maze(tmp_path):
     """
     for maze in (CORRIDOR, tuple(CORRIDOR), str(file), file, "\n".join(CORRIDOR), indented):
         assert load_maze(maze).rows == tuple(CORRIDOR)
+
+
+@pytest.mark.parametrize("name", ["TopdownMaze", "BreadcrumbHardMaze"])
+def test_a_mark_of_the_encoding_at_the_start_of_a_file_does_not_count(name, tmp_path):
+    file = tmp_path / "corridor.txt"
+    file.write_text("\n".join(CORRIDOR), encoding="utf-8-sig")
+    gym.make(f"safemaze/{name}-v0", maze=file)
+    assert load_maze(file).rows == tuple(CORRIDOR)
+    if name == "BreadcrumbHardMaze":
+        walls = "start 30 30\ngoal 70 70\n" + "".join(
+            f"wall {wall}\n" for wall in ("0 0 99 0", "99 0 99 99", "99 99 0 99", "0 99 0 0")
+        )
+        file.write_text(walls, encoding="utf-8-sig")
+        assert gym.make(f"safemaze/{name}-v0", maze=file).reset()[1]["behavior"].tolist() == [30, 30]
 
 
 def test_windows_line_ends_and_trailing_blanks_do_not_count():

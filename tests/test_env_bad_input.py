@@ -281,7 +281,7 @@ def test_rows_of_different_length_are_refused_in_our_words():
     env = gym.make(PARITY).unwrapped
     with pytest.raises(ValueError, match=r"expected option 'sequence' of shape"):
         env.reset(options={"sequence": rows})
-    with pytest.raises(ValueError, match=r"expected option 'number' of shape"):
+    with pytest.raises(ValueError, match=r"expected option 'number' to be integers"):
         env.reset(options={"number": rows})
     env.reset()
     with pytest.raises(ValueError, match=r"expected actions of shape \(\), got"):

@@ -11,7 +11,7 @@ import gym_safemaze  # noqa: F401
 from gym_safemaze.ascii_maze import load_maze
 from gym_safemaze.drawing import TRAJECTORY
 from gym_safemaze.raycaster import draw_views
-from gym_safemaze.walker import BACKWARD, FORWARD, LEFT, RIGHT, STAY
+from gym_safemaze.walker import BACKWARD, FORWARD, GAP, LEFT, RIGHT, STAY
 from watch_first_person import drive, main
 
 ID = "safemaze/FirstPersonMaze-v0"
@@ -191,6 +191,33 @@ def test_only_the_correct_path_counts_where_a_shortcut_leads_to_its_end():
     assert info["solved"]
 
 
+def test_the_square_at_a_corner_counts_for_those_who_cut_it():
+    maze = ["#####", "#Sx##", "##x##", "##x##", "#####"]
+    env = gym.make(ID, maze=maze, move_speed=0.667, turn_speed=24.83, frame_skip=1, start_angle=0).unwrapped
+    env.reset(options={"position": (1.62, 1.7), "heading": 27.0})
+    *_, info = env.step(2)
+    assert info["behavior"].astype(int).tolist() == [2, 2]  # from square (1, 1) to (2, 2), past (1, 2)
+    assert env.lanes.state["reached"].tolist() == [2]
+    env.lanes.state["pose"][0, 2] = 90.0
+    over = False
+    while not over:
+        *_, over, _, info = env.step(2)
+    assert info["solved"]
+
+
+def test_the_widest_body_that_is_accepted_walks_a_corridor():
+    widest = np.nextafter(0.5 - GAP, 0)
+    env = gym.make(ID, maze=["########", "#Sxxxxx#", "########"], body_radius=widest, start_angle=0)
+    env.reset()
+    places = []
+    for action in [2, 2, 2, 2, 1, 2, 2, 0, 2, 2]:
+        *_, over, _, info = env.step(action)
+        places.append(info["behavior"][0])
+    assert (np.diff([1.5, *places]) >= 0).all() and info["solved"] == over
+    with pytest.raises(ValueError, match=r"body_radius to be a number between 0 and 0\.499999"):
+        gym.make(ID, body_radius=0.4999995)
+
+
 def test_frame_skip_holds_an_action_for_so_many_frames():
     random = np.random.default_rng(1)
     held, every = make(frame_skip=4, max_steps=30), make(frame_skip=1, max_steps=30)
@@ -244,6 +271,23 @@ def test_colours_and_textures_by_argument():
     assert np.abs(mixed[..., 0][wall > 0] - 0.21 * wall[wall > 0]).max() <= 1
     striped, _ = make(texture=[[255, 0]]).reset()
     assert (striped == 0).sum() > (gray == 0).sum() + 100
+
+
+@pytest.mark.parametrize(
+    "maze",
+    [
+        ["#" * 130, "#S" + "x" * 127 + "#", "#" * 130],
+        ["###", "#S#", *["#x#"] * 999, "###"],
+        ["####", "#Sx#", "####"],
+    ],
+)
+@pytest.mark.parametrize("name", ["TopdownMaze", "FirstPersonMaze", "BreadcrumbHardMaze"])
+def test_pictures_of_long_mazes_are_no_longer_than_a_screen(name, maze):
+    env = gym.make(f"safemaze/{name}-v0", maze=maze, render_mode="rgb_array")
+    env.reset()
+    height, width, _ = env.render().shape
+    assert 200 <= max(height, width) <= 2048 + 64 * 6  # the walker's view is beside the map
+    assert min(height, width) >= 6
 
 
 def test_rendering_shows_the_view_beside_the_map():

@@ -171,6 +171,16 @@ def test_custom_walls_start_goal_and_heading():
     assert gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json())).reset()[1]["fitness"] == -50
 
 
+def test_options_of_lanes_that_are_not_reset_do_not_matter():
+    envs = gym.make_vec(ID, num_envs=2)
+    envs.reset()
+    mask, nothing = np.array([True, False]), float("nan")
+    options = {"start": [(40, 184), (nothing, 0)], "heading": [90, nothing], "reset_mask": mask}
+    _, info = envs.reset(options=options)
+    assert info["behavior"][0].tolist() == [40, 184]
+    assert envs.lanes.state["heading"].tolist()[0] == 90
+
+
 def test_reset_options_place_lanes_one_by_one():
     envs = gym.make_vec(ID, num_envs=2, **IN_ROOM)
     _, info = envs.reset(options={"start": [(30, 40), (60, 40)], "heading": [0, 180]})

@@ -50,7 +50,8 @@ def test_rays_meet_the_wall_that_clipping_against_every_square_finds(name):
             assert distance == pytest.approx(expected, rel=1e-9)
             assert is_side == expected_side
             met = pose[0] + expected * ray_x if is_side else pose[1] + expected * ray_y
-            assert across == pytest.approx(met % 1.0, abs=1e-9)
+            leftwards = ray_y > 0 if is_side else ray_x < 0  # whether the coordinate grows to the left
+            assert across == pytest.approx((-met if leftwards else met) % 1.0, abs=1e-9)
 
 
 def test_walls_are_as_high_and_as_bright_as_their_exact_distance_says():
@@ -120,6 +121,14 @@ def test_colours_of_ceiling_floor_and_wall():
     assert frame[0, 32].tolist() == [1, 2, 3] and frame[63, 32].tolist() == [4, 5, 6]
     bright = 1 - 22.5 / 255 * 3.5
     assert np.abs(frame[32, 32] - np.array([200, 10, 0]) * bright).max() <= 0.51
+
+
+@pytest.mark.parametrize("heading", [0.0, 90.0, 180.0, 270.0])
+def test_a_texture_is_the_right_way_round_on_all_walls(heading):
+    room = np.pad(np.zeros((1, 1), dtype=bool), 1, constant_values=True)
+    texture = np.linspace(50, 200, 16, dtype=np.float32).reshape(1, 16, 1)  # brighter to the right
+    row = draw(room, [[1.5, 1.5, heading]], texture=texture)[0, 32, :, 0].astype(int)
+    assert (np.diff(row[10:54]) >= 0).all() and row[50] > row[14] + 20
 
 
 def test_a_texture_covers_each_wall_square_once():

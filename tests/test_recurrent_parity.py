@@ -153,12 +153,26 @@ def test_each_lane_can_be_given_its_own_string():
     assert info["label"].tolist() == [0, 1, 0, 1]
 
 
+@pytest.mark.parametrize("number", [2**63, 2**63 + 1, np.uint64(2**64 - 1), 2**64, 2**70 - 1, 5])
+def test_numbers_of_any_length_are_written_in_bits(number):
+    env = make(length=70)
+    _, info = env.reset(options={"number": number})
+    assert "".join(map(str, info["sequence"])) == f"{int(number):070b}"
+    envs = gym.make_vec(ID, num_envs=2, length=70)
+    _, info = envs.reset(options={"number": [number, 1]})
+    assert "".join(map(str, info["sequence"][0])) == f"{int(number):070b}"
+    with pytest.raises(ValueError, match=r"\[0, 2\*\*70\).*1180591620717411303424"):
+        env.reset(options={"number": 2**70})
+
+
 @pytest.mark.parametrize(
     "options, message",
     [
         ({"number": 16}, r"'number'.*\[0, 2\*\*4\).*16"),
         ({"number": -1}, "'number'"),
         ({"number": 1.0}, "'number'"),
+        ({"number": True}, "'number'"),
+        ({"number": [[1, 2], [3]]}, "'number'"),
         ({"number": [1, 2, 3]}, "'number'"),
         ({"sequence": [0, 1]}, r"'sequence'.*\(4,\)"),
         ({"sequence": [0, 1, 2, 0]}, "'sequence'"),

@@ -33,7 +33,13 @@ GOAL: Color = (46, 139, 87)
 
 _NO_COLOR: Color = (255, 0, 255)  # stands for "nothing drawn here" on transparent sheets
 _MARGIN = 4.0  # units of paper around the maze
+_LONGEST = 2048  # pixels of the longer side of an environment's picture
 _OVERSAMPLING = 2  # pictures are drawn larger and shrunk, which smooths every edge
+
+
+def fitting(scale: float, width: float, height: float) -> float:
+    """Return `scale`, or less where a sheet of so many units would be longer than a screen or a video is."""
+    return min(scale, _LONGEST / (max(width, height) + 2 * _MARGIN))
 
 
 class Canvas:

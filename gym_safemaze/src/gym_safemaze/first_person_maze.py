@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
+from os import PathLike
 
 import numpy as np
 from gymnasium import Space
@@ -17,12 +18,15 @@ from gym_safemaze.lane_vector_env import LaneVectorEnv
 from gym_safemaze.lanes import LaneEnv, Mask, Options, StepResult
 from gym_safemaze.raycaster import ceiling_and_floor, draw_views, wall_texture
 from gym_safemaze.settings import documented
-from gym_safemaze.walker import LANE, advance_lanes, score_lanes
+from gym_safemaze.walker import GAP, LANE, advance_lanes, score_lanes
 
 PICTURE = 64
 
 #: Positions kept for drawing where the walker has been, the latest ones.
 TRAIL_LENGTH = 1024
+
+#: Pixels for people to each pixel of the walker's, at least.
+LEAST_ZOOM = 4
 
 
 @dataclass(eq=False)
@@ -38,7 +42,7 @@ class FirstPersonMazeSettings:
         turn_speed: degrees turned per frame, between 0 and 180.
         start_angle: degrees, clockwise from the direction of the path, at which the walker looks at first,
             between -360 and 360.
-        body_radius: how close the middle of the body comes to walls, in squares, between 0 and 0.5.
+        body_radius: how close the middle of the body comes to walls, in squares, between 0 and 0.499999.
         rgb: whether pictures have three colors in place of one gray.
         texture: brightness (h, w) or colors (h, w, 3) of a wall square in [0, 255]; None for a plain white
             one.
@@ -51,7 +55,7 @@ class FirstPersonMazeSettings:
             and column.
     """
 
-    maze: str | Sequence[str] = "figure_5a"
+    maze: str | PathLike[str] | Sequence[str] = "figure_5a"
     _: KW_ONLY
     max_steps: int = 400
     frame_skip: int = 4
@@ -61,9 +65,9 @@ class FirstPersonMazeSettings:
     body_radius: float = 0.2
     rgb: bool = False
     texture: ArrayLike | None = None
-    wall_color: Sequence[float] = (255, 255, 255)
-    floor_color: Sequence[float] = (92, 92, 92)
-    ceiling_color: Sequence[float] = (0, 0, 0)
+    wall_color: ArrayLike = (255, 255, 255)
+    floor_color: ArrayLike = (92, 92, 92)
+    ceiling_color: ArrayLike = (0, 0, 0)
 
     def make_lanes(self, num_lanes: int, drawn: bool) -> "FirstPersonMazeLanes":
         """Make `num_lanes` walkers."""
@@ -87,7 +91,7 @@ class FirstPersonMazeLanes:
         self.move_speed = check_between("move_speed", settings.move_speed, 0.0, 1.0)
         self.turn_speed = check_between("turn_speed", settings.turn_speed, 0.0, 180.0)
         self.start_angle = check_between("start_angle", settings.start_angle, -360.0, 360.0)
-        self.body_radius = check_between("body_radius", settings.body_radius, 0.0, 0.5)
+        self.body_radius = check_between("body_radius", settings.body_radius, 0.0, 0.5 - GAP)
         rgb = check_flag("rgb", settings.rgb)
         self.observation_space: Space = Box(0, 255, (PICTURE, PICTURE, 3 if rgb else 1), np.uint8)
         self.action_space: Space = Discrete(5)
@@ -172,16 +176,18 @@ class FirstPersonMazeLanes:
         canvas.line([(x * SQUARE, y * SQUARE), np.add((x, y), nose) * SQUARE], ROBOT, 0.12 * SQUARE)
         canvas.disc((x * SQUARE, y * SQUARE), max(self.body_radius, 0.15) * SQUARE, ROBOT)
         chart = canvas.picture()
-        zoom = max(1, len(chart) // PICTURE)
+        zoom = max(LEAST_ZOOM, len(chart) // PICTURE)
         seen = (
             self._views(self.state["pose"][lane : lane + 1].copy())[0]
             .repeat(zoom, axis=0)
             .repeat(zoom, axis=1)
         )
-        picture = np.full((len(chart), seen.shape[1] + chart.shape[1], 3), PAPER, dtype=np.uint8)
-        top = (len(chart) - len(seen)) // 2
-        picture[top : top + len(seen), : seen.shape[1]] = seen
-        picture[:, seen.shape[1] :] = chart
+        height, left = max(len(chart), len(seen)), 0
+        picture = np.full((height, seen.shape[1] + chart.shape[1], 3), PAPER, dtype=np.uint8)
+        for part in (seen, chart):
+            top, right = (height - len(part)) // 2, left + part.shape[1]
+            picture[top : top + len(part), left:right] = part
+            left = right
         return picture
 
     def _views(self, poses: NDArray[np.float64]) -> NDArray[np.uint8]:

@@ -2,25 +2,24 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
+from os import PathLike
 from typing import Any
 
 import numpy as np
 from gymnasium import Space
 from gymnasium.spaces import Box
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from gym_safemaze import robot
 from gym_safemaze.checks import check_choice, check_count, check_flag, per_lane
-from gym_safemaze.drawing import GOAL, PAPER, ROBOT, SENSOR, TRAJECTORY, wall_maze_canvas
+from gym_safemaze.drawing import GOAL, PAPER, ROBOT, SENSOR, TRAJECTORY, fitting, wall_maze_canvas
 from gym_safemaze.lane_vector_env import LaneVectorEnv
 from gym_safemaze.lanes import LaneEnv, Mask, Options, StepResult
 from gym_safemaze.settings import documented
 from gym_safemaze.wall_maze import WallMaze, path_distance, wall_distance
 
-PICTURE_SCALE = 3.0  # pixels per unit
+PICTURE_SCALE = 3.0  # pixels per unit, where the picture fits
 REWARDS = ("progress", "final")
-Walls = Sequence[Sequence[float]]
-Place = Sequence[float]
 
 
 @dataclass(eq=False)
@@ -47,11 +46,11 @@ class HardMazeSettings:
         ValueError: for an argument out of range, walls that are not closed, a start or goal inside a wall.
     """
 
-    maze: str | Sequence[str] = "hard"
+    maze: str | PathLike[str] | Sequence[str] = "hard"
     _: KW_ONLY
-    walls: Walls | None = None
-    start: Place | None = None
-    goal: Place | None = None
+    walls: ArrayLike | None = None
+    start: ArrayLike | None = None
+    goal: ArrayLike | None = None
     heading: float | None = None
     max_steps: int = 400
     frame_skip: int = 1
@@ -115,7 +114,7 @@ class HardMazeLanes:
         heading = per_lane("heading", options.get("heading", self.maze.heading), (), self.num_lanes)
         if "start" in options:
             self._check_start(start[mask])
-        if not ((heading >= 0) & (heading <= 360)).all():
+        if not ((heading >= 0) & (heading <= 360))[mask].all():
             raise ValueError(f"expected headings in [0, 360] degrees, got {options['heading']!r}")
         fresh = np.zeros(self.num_lanes, dtype=robot.LANE)
         fresh["position"], fresh["heading"] = start, heading
@@ -167,7 +166,8 @@ class HardMazeLanes:
 
     def draw(self, lane: int) -> NDArray[np.uint8]:
         """Return a picture of one robot, its sensors and its path so far, in its maze."""
-        canvas = wall_maze_canvas(self.maze, PICTURE_SCALE, breadcrumbs=True).copy()
+        scale = fitting(PICTURE_SCALE, *self.maze.size)
+        canvas = wall_maze_canvas(self.maze, scale, breadcrumbs=True).copy()
         robot_state = self.state[lane]
         place, heading = robot_state["position"].astype(np.float64), float(robot_state["heading"])
         for number, angle in enumerate(robot.SENSOR_ANGLES):

@@ -32,7 +32,7 @@ def read_maze_file(path: str | os.PathLike[str], known: list[str]) -> str:
     if size > LARGEST_FILE:
         raise ValueError(f"expected a maze file of at most {LARGEST_FILE} bytes, got {size} in {str(path)!r}")
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8-sig")  # some editors begin a file with a mark of its encoding
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise ValueError(f"cannot read the maze file {str(path)!r}: {reason}") from None

@@ -12,7 +12,6 @@ covers x in [column, column + 1) and y in [row, row + 1). A heading of 0 degrees
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -45,7 +44,7 @@ def cast_ray(
         How many times the direction fits between start and wall. When the direction is a unit heading plus a
             vector across it, this is the distance along the heading, which makes straight walls look
             straight.
-        Where the wall is met, as a fraction of its width.
+        Where the wall is met, as a fraction of its width from the left.
         Whether that face looks north or south.
     """
     row, column = int(y), int(x)
@@ -67,6 +66,8 @@ def cast_ray(
         if walls[row, column]:
             break
     met = x + distance * ray_x if is_side else y + distance * ray_y
+    if ray_y > 0 if is_side else ray_x < 0:  # who looks along y or against x has the larger coordinate left
+        met = -met
     return distance, met - math.floor(met), is_side
 
 
@@ -157,7 +158,7 @@ def _paint_walls(
                     frame[row, i, c] = np.uint8(brightness[i] * texture[v, u, c] + 0.5)
 
 
-def wall_texture(texture: ArrayLike | None, color: Sequence[float], rgb: bool) -> NDArray[np.float32]:
+def wall_texture(texture: ArrayLike | None, color: ArrayLike, rgb: bool) -> NDArray[np.float32]:
     """Return what a wall square looks like, (h, w, C) in [0, 255] with C = 3 for `rgb` and 1 for gray.
 
     Args:
@@ -178,13 +179,13 @@ def wall_texture(texture: ArrayLike | None, color: Sequence[float], rgb: bool) -
     return (colors if rgb else (colors @ LUMINANCE)[..., np.newaxis]).astype(np.float32)
 
 
-def ceiling_and_floor(ceiling: Sequence[float], floor: Sequence[float], rgb: bool) -> NDArray[np.uint8]:
+def ceiling_and_floor(ceiling: ArrayLike, floor: ArrayLike, rgb: bool) -> NDArray[np.uint8]:
     """Return what is seen above and below the walls, (2, C) with C = 3 for `rgb` and 1 for gray."""
     behind = np.stack([check_color("ceiling_color", ceiling), check_color("floor_color", floor)])
     return np.rint(behind if rgb else (behind @ LUMINANCE)[:, np.newaxis]).astype(np.uint8)
 
 
-def check_color(name: str, color: Sequence[float]) -> NDArray[np.float64]:
+def check_color(name: str, color: ArrayLike) -> NDArray[np.float64]:
     """Return a color as an array (3,) if it is red, green and blue in [0, 255], or raise a ValueError."""
     array = check_numbers(name, color, "as red, green and blue in [0, 255]")
     if array.shape != (3,) or not ((array >= 0) & (array <= 255)).all():

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
+from typing import Any
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
@@ -23,10 +24,16 @@ DRAWN_BITS = 16
 LEAST = float(np.finfo(np.float32).tiny)
 
 
-def bits_of(numbers: NDArray[np.int64], length: int) -> NDArray[np.int8]:
-    """Write numbers (N,) as bit strings (N, length), the most significant bit first."""
-    shifts = np.minimum(np.arange(length)[::-1], 63)
+def bits_of(numbers: NDArray, length: int) -> NDArray[np.int8]:
+    """Write numbers (N,), int64 or Python's, as bit strings (N, length), the most significant bit first."""
+    shifts = np.arange(length)[::-1]
+    if numbers.dtype != np.object_:
+        shifts = np.minimum(shifts, 63)  # the most that a number of 64 bits can be shifted by
     return (numbers[:, np.newaxis] >> shifts & 1).astype(np.int8)
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def answer_probabilities(actions: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -130,14 +137,14 @@ class RecurrentParityLanes:
                 )
             return np.broadcast_to(bits.astype(np.int8), shapes[1])
         if "number" in options:
-            numbers = as_array("option 'number'", options["number"], f"of shape () or ({self.num_lanes},)")
-            fits = numbers.dtype.kind in "iu" and all(0 <= n < 2**self.length for n in numbers.flat)
+            numbers = np.array(options["number"], dtype=np.object_)  # no integer is too large for that
+            fits = all(_is_integer(n) and 0 <= int(n) < 2**self.length for n in numbers.flat)
             if numbers.shape not in ((), (self.num_lanes,)) or not fits:
                 raise ValueError(
                     f"expected option 'number' to be integers in [0, 2**{self.length}), one for all lanes or "
                     f"of shape ({self.num_lanes},), got {options['number']!r}"
                 )
-            return bits_of(np.broadcast_to(numbers.astype(np.int64), self.num_lanes), self.length)
+            return bits_of(np.broadcast_to(numbers, self.num_lanes), self.length)
         return None
 
     def step(self, actions: NDArray, active: Mask) -> StepResult:

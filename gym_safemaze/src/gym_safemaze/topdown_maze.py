@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import lru_cache
+from os import PathLike
 
 import numpy as np
 from gymnasium import Space
@@ -110,7 +111,7 @@ class TopdownMazeSettings:
             and column.
     """
 
-    maze: str | Sequence[str] = "figure_5a"
+    maze: str | PathLike[str] | Sequence[str] = "figure_5a"
     _: KW_ONLY
     max_steps: int = 40
 

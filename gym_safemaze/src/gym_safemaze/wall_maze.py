@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from itertools import count
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ class WallMaze:
             raise ValueError(f"expected a heading in [0, 360] degrees, got {self.heading!r}")
 
     @classmethod
-    def load(cls, maze: str | Path | Sequence[str]) -> "WallMaze":
+    def load(cls, maze: str | PathLike[str] | Sequence[str]) -> "WallMaze":
         """Read a maze by its name ("hard", "medium"), from a file, or from a drawing.
 
         A maze file has one item per line: `start X Y`, `goal X Y`, `heading DEGREES` and `wall X0 Y0 X1 Y1`;
@@ -80,7 +81,7 @@ class WallMaze:
             ValueError: for an unknown name (the message lists the known ones), a bad line of a maze file
                 (with its number), or a drawing that is no closed maze (with row and column).
         """
-        if not isinstance(maze, str | Path) or "\n" in str(maze):
+        if not isinstance(maze, str | PathLike) or "\n" in str(maze):
             return cls.from_drawing(maze)
         folder = resources.files("gym_safemaze") / "mazes"
         known = sorted(Path(file.name).stem for file in folder.iterdir() if file.name.endswith(".txt"))
@@ -97,7 +98,7 @@ class WallMaze:
         return cls.from_drawing(text)
 
     @classmethod
-    def from_drawing(cls, maze: str | Path | Sequence[str]) -> "WallMaze":
+    def from_drawing(cls, maze: str | PathLike[str] | Sequence[str]) -> "WallMaze":
         """Make walls around the squares of a drawn maze that can be walked to, `SQUARE` units each.
 
         The robot starts in the middle of `S`, looking to the right; the goal is the middle of the path's end.
