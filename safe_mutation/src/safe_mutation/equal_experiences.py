@@ -63,7 +63,8 @@ def _is_picture(experiences: Experiences, leading: int) -> bool:
 
 def _first_equals(stack: Experiences) -> np.ndarray:
     """For each experience of a stack (M, ...) the number of the first that has the same bits."""
-    rows = [leaf.reshape(len(leaf), -1).contiguous().view(torch.uint8).numpy() for leaf in leaves(stack)]
+    filled = [leaf.reshape(len(leaf), -1).contiguous() for leaf in leaves(stack) if leaf.numel()]
+    rows = [leaf.view(torch.uint8).numpy() for leaf in filled]
     keys = np.sum([_key(row) for row in rows], axis=0)
     seen: dict[int, list[int]] = {}
     first = np.arange(count(stack))

@@ -14,14 +14,17 @@ import torch
 from torch import Tensor, nn
 
 from safe_mutation.batching import faithful
+from safe_mutation.drawing import expand_to_parents
 from safe_mutation.experience_sets import ExperienceSets
-from safe_mutation.experiences import Experiences, count, map_leaves, take
+from safe_mutation.experiences import Experiences, count, leaves, map_leaves, take
 from safe_mutation.layer_sequence import LinearLayer, run_sequence
 from safe_mutation.module_host import ModuleHost
 from safe_mutation.module_state import copy_module
 from safe_mutation.network import run
 from safe_mutation.out_of_memory import lacks_memory
+from safe_mutation.plain_mode import plain_mode
 from safe_mutation.plan import Plan, Plans, Ways, kind_of
+from safe_mutation.reading import read_experiences
 from safe_mutation.refused_modules import refuse_unsuitable
 from safe_mutation.repeatable import (
     a_few,
@@ -32,8 +35,8 @@ from safe_mutation.repeatable import (
 )
 from safe_mutation.stacked import Stacked, Unstackable
 from safe_mutation.stacked_functions import linear_of_values
-from safe_mutation.torch_internals import is_transformed, leaves_of_graph
-from safe_mutation.two_devices import refuse_two_devices
+from safe_mutation.torch_internals import convert, converted, is_transformed, leaves_of_graph
+from safe_mutation.unfit_parameters import refuse_two_devices, refuse_unwritable, trainable_parameters
 
 Forward = Callable[[nn.Module, Any], Any]
 
@@ -78,7 +81,7 @@ class FlatNetwork:
         refuse_unsuitable(module)
         self._adopt(copy_module(module))
         self._forward = forward
-        trainable = {name: p for name, p in self._module.named_parameters() if p.requires_grad}
+        trainable = trainable_parameters(self._module)
         if not trainable:
             raise ValueError(f"expected trainable parameters, got a {type(module).__name__} without any")
         self.names = list(trainable)
@@ -111,9 +114,13 @@ class FlatNetwork:
             raise ValueError(f"expected genomes of shape ({p},) or (N, {p}), got {tuple(params.shape)}")
         if params.ndim == 1:
             return self._one(params, inputs)
+        shapes = [tuple(leaf.shape) for leaf in leaves(inputs)]
+        if any(shape[:1] != (len(params),) for shape in shapes):
+            wanted = f"({len(params)}, I, ...) for {len(params)} genomes"
+            raise ValueError(f"expected inputs of shape {wanted}, got {', '.join(map(str, shapes))}")
         if len(params) == 1 and not self._could_be_sequence(params, inputs):
             return self._loop(params, inputs)
-        return self._batched(self._batching(params, inputs), params, inputs)
+        return self._batched_or_looped(self._batching(params, inputs), params, inputs)
 
     def parts(self, genome: Tensor) -> list[Tensor]:
         """Views of the parameters in a genome (P,)."""
@@ -168,7 +175,14 @@ class FlatNetwork:
                 refuse_writing(genome, few)
                 self._ask_twice(genome[0], take(few, 0))
                 refuse_joint_answers(lambda fewer: run(self, genome, fewer), few, outputs)
-            ways.note(outputs=outputs.shape[2], unreached=self._unreached(genome[0], take(few, 0)))
+            unreached = self._unreached(genome[0], take(few, 0))
+            if unreached is not None and len(unreached) == len(self.names):
+                raise ValueError(
+                    "expected outputs that depend on the module's trainable parameters, got some that depend "
+                    "on none: does forward use copies, or take them from where nothing can be put in their "
+                    "place (a closure, a global)?"
+                )
+            ways.note(outputs=outputs.shape[2], unreached=unreached)
         if ways.plan.batching is None:
             if isinstance(inputs, ExperienceSets):
                 widest = max(inputs.rectangles, key=lambda part: count(part.inputs))
@@ -188,6 +202,7 @@ class FlatNetwork:
         if tuple(genome.shape) != (self.num_params,):
             raise ValueError(f"expected a genome of shape ({self.num_params},), got {tuple(genome.shape)}")
         named = self._named(module)
+        refuse_unwritable({name: named[name] for name in self.names})
         with torch.no_grad():
             for name, part in zip(self.names, self.parts(genome), strict=True):
                 named[name].copy_(part)
@@ -221,18 +236,45 @@ class FlatNetwork:
         had better leave alone: ``mask=network.reaching(experiences)``.
 
         Args:
-            experiences: Experiences (I, ...); one is enough, unless they take different ways.
+            experiences: Experiences (I, ...) as a call of an operator takes them; one is enough, unless they
+                take different ways.
+
+        Raises:
+            ValueError: If the module cannot take them.
+            TypeError: If its outputs have no gradients, which would say what they depend on.
         """
-        genome = self.flatten()
-        inputs = map_leaves(lambda x: _as_tensor(x, genome), experiences)
-        unreached = self._unreached(genome, inputs)
-        return self._mark([name not in (unreached or ()) for name in self.names])
+        genome = self.flatten()[None]
+        with plain_mode():
+            inputs = expand_to_parents(read_experiences(experiences, genome, False), 1, False)
+            self.prepare(genome, inputs)
+            with torch.no_grad():
+                run(self, genome, inputs)  # says what is wrong where the module cannot take them
+            parts = inputs.rectangles if isinstance(inputs, ExperienceSets) else [inputs]
+            unreached = set(self.names)
+            for part in parts:
+                of_part = self._unreached(genome[0], take(getattr(part, "inputs", part), 0))
+                if of_part is None:
+                    raise TypeError(
+                        "expected outputs that are differentiable in the weights, got some without "
+                        "gradients: nothing says which weights they depend on"
+                    )
+                unreached &= set(of_part)
+        return self._mark([name not in unreached for name in self.names])
 
     def borrowing(self, module: nn.Module) -> FlatNetwork:
-        """The same network on another module, uncopied, with that module's buffers and frozen weights."""
+        """The same network on another module, uncopied, with that module's buffers and frozen weights.
+
+        Raises:
+            ValueError: If it is unsuitable, or its trainable parameters are others.
+        """
         module = _uncompiled(module)
         refuse_unsuitable(module)
         self._named(module)
+        if (trainable := list(trainable_parameters(module))) != self.names:
+            raise ValueError(
+                f"expected trainable parameters {self.names}, as of the module that the network was made "
+                f"from, got {trainable}"
+            )
         borrowed = copy.copy(self)  # with the same plans
         borrowed._adopt(module)
         return borrowed
@@ -266,6 +308,18 @@ class FlatNetwork:
             batching = self._find_batching(params, inputs)
             self.plans.note(kind_of(params, inputs), batching=batching)
         return batching
+
+    def _batched_or_looped(self, batching: str, params: Tensor, inputs: Experiences) -> Any:
+        """Outputs in a way that was found with other experiences, for which a module may go another."""
+        try:
+            return self._batched(batching, params, inputs)
+        except Exception as error:
+            if batching == "looped" or self.plans.chosen.batching or lacks_memory(error):
+                raise
+        outputs = self._loop(params, inputs)  # or an error that is the module's own
+        if not is_transformed(params):
+            self.plans.note(kind_of(params, inputs), batching="looped")
+        return outputs
 
     def _batched(self, batching: str, params: Tensor, inputs: Experiences) -> Any:
         if batching == "mapped":
@@ -344,10 +398,10 @@ class FlatNetwork:
     def _make_host(self, dtype: torch.dtype, device: torch.device) -> ModuleHost:
         named = dict(self._module.named_parameters())
         fixed = [p for name, p in named.items() if name not in self.names] + list(self._module.buffers())
-        if any(t.device != device or (t.is_floating_point() and t.dtype != dtype) for t in fixed):
+        if any(t.device != device or t.dtype != converted(t.dtype, dtype) for t in fixed):
             with self._original.alone():
                 module = copy_module(self._module)
-            return ModuleHost(module.to(device=device, dtype=dtype), self.names)
+            return ModuleHost(convert(module, dtype, device), self.names)
         return self._original
 
     def _named(self, module: nn.Module) -> dict[str, nn.Parameter]:

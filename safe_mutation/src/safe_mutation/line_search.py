@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import zip_longest
+from itertools import accumulate, zip_longest
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -120,7 +120,14 @@ def search(
         parents.clone(), np.zeros(number), np.zeros(number), ["exhausted"] * number, np.zeros(number, int)
     )
     with torch.no_grad():
-        for some, known in zip_longest(parents_at_once(parents, inputs, chunk_size, looped), outputs):
+        # Parents whose outputs came together stay so: the network may by now be computed in another way.
+        groups = [*accumulate((len(known.outputs) for known in outputs), initial=0)]
+        together = (
+            map(slice, groups, groups[1:])
+            if outputs
+            else parents_at_once(parents, inputs, chunk_size, looped)
+        )
+        for some, known in zip_longest(together, outputs):
             searches.in_lockstep(np.arange(number)[some], known)
     return searches.result
 

@@ -16,6 +16,7 @@ from safe_mutation.plain_kernels import OwnKernels, PlainKernels
 from safe_mutation.torch_internals import is_dual, is_transformed
 
 _RECURRENT = (nn.RNNBase, nn.RNNCellBase)
+_EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 
 _CHECKPOINTED = (
     "activation checkpointing (torch.utils.checkpoint) would run the module again for its gradients, with "
@@ -43,12 +44,13 @@ class ModuleHost:
         self._recurrent = [layer for layer in layers if isinstance(layer, nn.RNNBase)]
         self._cells = any(isinstance(layer, _RECURRENT) for layer in layers)
         self._attention = any(isinstance(layer, nn.MultiheadAttention) for layer in layers)
-        places: dict[int, list[tuple[dict[str, Any], str]]] = {}  # more than one where a parameter is tied
+        self._embeddings = [layer for layer in layers if isinstance(layer, _EMBEDDINGS)]
+        named = dict(module.named_parameters())
+        places = self._state.places([named[name] for name in names])
         for layer in layers:
             for key, parameter in layer._parameters.items():
-                if parameter is not None:
-                    places.setdefault(id(parameter), []).append((layer._parameters, key))
-        named = dict(module.named_parameters())
+                if parameter is not None and id(parameter) in places:
+                    places[id(parameter)].append((layer._parameters, key))
         self._slots = [(named[name], places[id(named[name])]) for name in names]
 
     def call(self, tensors: Sequence[Any], function: Callable[[nn.Module], Any]) -> Any:
@@ -67,11 +69,16 @@ class ModuleHost:
     @contextmanager
     def _holding(self, tensors: Sequence[Any]) -> Iterator[nn.Module]:
         with self._lock:
+            settings = [{key: getattr(layer, key) for key in _exact(layer)} for layer in self._embeddings]
             try:
+                for layer in self._embeddings:
+                    vars(layer).update(_exact(layer))
                 self._fill(tensors)
                 yield self._module
             finally:
                 self._fill([parameter for parameter, _ in self._slots])
+                for layer, own in zip(self._embeddings, settings, strict=True):
+                    vars(layer).update(own)
                 self._state.restore()
 
     def _fill(self, tensors: Sequence[Any]) -> None:
@@ -89,6 +96,13 @@ class ModuleHost:
         if self._recurrent and any(tensor.is_cuda for tensor in tensors):
             return PlainKernels()  # cuDNN's recurrent kernels have no gradients in eval mode
         return OwnKernels() if self._attention else nullcontext()
+
+
+def _exact(layer: nn.Module) -> dict[str, Any]:
+    """Settings of an embedding with which its gradients are those of its outputs, not what training needs."""
+    exact: dict[str, Any] = {"sparse": False, "scale_grad_by_freq": False}
+    # A bag leaves padding out of its sum; in an embedding it only keeps a row from being trained.
+    return exact if isinstance(layer, nn.EmbeddingBag) else exact | {"padding_idx": None}
 
 
 def _no_second_run(tensors: Sequence[Any]) -> AbstractContextManager[Any]:

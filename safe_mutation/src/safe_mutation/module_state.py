@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import is_
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import type_before_parametrizations
 from torch.overrides import TorchFunctionMode
 
 # Tensors up to this size are compared number by number: a version counter misses changes through .data.
@@ -65,6 +66,35 @@ class ModuleState:
         while todo:
             todo += self._visit(todo.pop())
 
+    def places(self, parameters: Sequence[nn.Parameter]) -> dict[int, list[tuple[Any, Any]]]:
+        """Where the module refers to parameters, other than as its layers' own: in lists, dicts, attributes.
+
+        Args:
+            parameters: Those looked for.
+
+        Returns:
+            For the identity of each, containers and the keys in them.
+
+        Raises:
+            ValueError: If one is in a tuple or a set, in which nothing can take its place.
+        """
+        found: dict[int, list[tuple[Any, Any]]] = {id(one): [] for one in parameters}
+        for mapping, saved in self._dicts:
+            for key, value in saved.items():
+                if id(value) in found:
+                    found[id(value)].append((mapping, key))
+        for sequence, items in self._sequences:
+            for index, value in enumerate(items):
+                if id(value) in found:
+                    found[id(value)].append((sequence, index))
+        for thing in self._seen.values():
+            if isinstance(thing, (tuple, set)) and any(id(value) in found for value in thing):
+                raise ValueError(
+                    f"expected a module that refers to its parameters by attributes, lists and dicts, got a "
+                    f"{type(thing).__name__} of some: other weights could not take their place in it"
+                )
+        return found
+
     def restore(self) -> None:
         """Bring the state back."""
         for mapping, saved in self._dicts:
@@ -107,7 +137,7 @@ class ModuleState:
             return []
         if isinstance(thing, nn.Module):
             own = vars(thing)
-            if type(thing).__module__.startswith("torch.nn."):
+            if type_before_parametrizations(thing).__module__.startswith("torch.nn."):
                 return [own["_buffers"], *own["_modules"].values()]
             self._dicts.append((own, dict(own)))
             return [value for key, value in own.items() if key != "_parameters"]

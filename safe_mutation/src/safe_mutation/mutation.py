@@ -30,7 +30,7 @@ from safe_mutation.plan import Plan
 from safe_mutation.reading import read_experiences
 from safe_mutation.request import Request, read_mask
 from safe_mutation.sensitivity import divergence
-from safe_mutation.two_devices import refuse_two_devices
+from safe_mutation.unfit_parameters import refuse_two_devices, refuse_unwritable, trainable_parameters
 
 
 class Array(Protocol):
@@ -66,7 +66,7 @@ class Mutation:
         compare=False,
         metadata=doc(
             "Recorded inputs (I, ...) of all parents, used when a call brings none; or a function that "
-            "returns them."
+            "returns them. With per_parent=True in the call (N, I, ...)."
         ),
     )
     max_experiences: int | None = field(
@@ -255,14 +255,13 @@ class Mutation:
         Raises:
             ValueError: As a call does; the module is then unchanged.
         """
-        trainable = {name: p for name, p in module.named_parameters() if p.requires_grad}
-        refuse_two_devices(trainable)
-        parameters = list(trainable.values())
-        if not parameters:
-            raise ValueError(f"expected trainable parameters, got a {type(module).__name__} without any")
         own = self
         if isinstance(self.network, FlatNetwork):
             own = replace(self, network=self.network.borrowing(module))
+        trainable = trainable_parameters(module)
+        refuse_two_devices(trainable)
+        refuse_unwritable(trainable)
+        parameters = list(trainable.values())
         dtype = reduce(torch.promote_types, [p.dtype for p in parameters])
         if self.divergence is None and self.precision is None:
             # As they are computed: of a large module in half precision there is no room for both.
@@ -295,8 +294,7 @@ class Mutation:
         if generator is None:
             generator = self.generator() if callable(self.generator) else self.generator
         if experiences is None:
-            default = self.experiences
-            experiences, per_parent = default() if callable(default) else default, False
+            experiences = self.experiences() if callable(self.experiences) else self.experiences
         inputs = None
         if experiences is None and required:
             raise ValueError(f"{type(self).__name__} expected experiences of shape (I, ...), got none")
@@ -320,7 +318,8 @@ class Mutation:
     def _divergence(self, request: Request, children: Tensor) -> Any:
         if request.inputs is None:
             return None
-        return request.per_parent(divergence(self.network, request.params, children, request.inputs))
+        given_back = children.to(request.genomes.dtype).to(children.dtype)
+        return request.per_parent(divergence(self.network, request.params, given_back, request.inputs))
 
     def _search(
         self, request: Request, wanted: np.ndarray, step: Step, guesses: np.ndarray

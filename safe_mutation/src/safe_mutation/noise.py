@@ -174,7 +174,7 @@ def _restorer(generator: Generator) -> Callable[[], object]:
     if isinstance(generator, np.random.RandomState):
         legacy = generator.get_state(legacy=False)
         return lambda: generator.set_state(legacy)
-    if isinstance(generator, random.Random):
+    if isinstance(generator, random.Random) and not isinstance(generator, random.SystemRandom):
         internal = generator.getstate()
         return lambda: generator.setstate(internal)
     return lambda: None

@@ -110,4 +110,7 @@ def _attention(
         scores = (
             scores.masked_fill(~attn_mask, -math.inf) if attn_mask.dtype == torch.bool else scores + attn_mask
         )
+        # A query that may look at nothing finds zeros, whose gradients are zeros, too.
+        nothing = (scores == -math.inf).all(-1, keepdim=True)
+        return scores.masked_fill(nothing, 0.0).softmax(-1).masked_fill(nothing, 0.0) @ value
     return scores.softmax(-1) @ value

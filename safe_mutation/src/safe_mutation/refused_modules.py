@@ -12,7 +12,7 @@ def refuse_unsuitable(module: nn.Module) -> None:
         ValueError: Naming the parameter or the layer, and the reason.
     """
     _refuse_parameters(module)
-    _refuse_training_mode(module)
+    _refuse_layers(module)
 
 
 def _refuse_parameters(module: nn.Module) -> None:
@@ -29,9 +29,14 @@ def _refuse_parameters(module: nn.Module) -> None:
             )
 
 
-def _refuse_training_mode(module: nn.Module) -> None:
-    """Layers whose outputs for one experience depend on the others or on chance."""
+def _refuse_layers(module: nn.Module) -> None:
+    """Layers that change when they are called, or whose outputs depend on other experiences or on chance."""
     for name, layer in module.named_modules():
+        if isinstance(layer, (nn.Embedding, nn.EmbeddingBag)) and layer.max_norm is not None:
+            raise ValueError(
+                f"expected embeddings without max_norm, got {name!r} with {layer.max_norm:g}: it changes its "
+                "weights while it looks them up"
+            )
         if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.running_mean is None:
             raise ValueError(
                 f"expected batch normalisation with running statistics, got {name!r} "

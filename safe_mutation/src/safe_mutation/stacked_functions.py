@@ -213,7 +213,8 @@ def batch_norm(
 
 def embedding(func: Any, x: Stacked, weight: Tensor, *args: Any, **kwargs: Any) -> Stacked:
     """Rows of a table (N, rows, width) that integers choose."""
-    if weight.ndim != 3 or any(args[1:]) or kwargs.get("max_norm") is not None:
+    settings = ("padding_idx", "max_norm", "scale_grad_by_freq", "sparse")
+    if weight.ndim != 3 or args or any(kwargs.get(name) not in (None, False) for name in settings):
         raise Unstackable("an embedding that is not known for stacks")
     chosen = x.values.flatten(1).unsqueeze(-1).expand(-1, -1, weight.shape[2])
     return x.like(weight.gather(1, chosen).unflatten(1, x.values.shape[1:]).movedim(-1, -2))

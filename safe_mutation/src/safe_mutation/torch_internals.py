@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 _functorch: Any = getattr(torch._C, "_functorch", None)
@@ -39,6 +39,18 @@ def unmapped(value: Tensor) -> Tensor:
     while is_mapped(value):
         value = _functorch.get_unwrapped(value)
     return value
+
+
+def convert(module: nn.Module, dtype: torch.dtype, device: torch.device) -> nn.Module:
+    """Move a module in place, as its method ``to`` does, but complex numbers to the complex dtype."""
+    return module._apply(lambda tensor: tensor.to(device, converted(tensor.dtype, dtype)))
+
+
+def converted(dtype: torch.dtype, to: torch.dtype) -> torch.dtype:
+    """The dtype that ``convert`` gives a tensor; integers and booleans stay as they are."""
+    if dtype.is_complex:
+        return to.to_complex()
+    return to if dtype.is_floating_point else dtype
 
 
 def leaves_of_graph(outputs: Tensor) -> set[int]:
