@@ -26,6 +26,7 @@ if hasattr(os, "sched_setaffinity"):  # before any library starts its threads
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import gymnasium as gym
+from measuring import processor
 
 import gym_safemaze
 
@@ -197,14 +198,6 @@ def versions() -> str:
     return ", ".join([f"Python {platform.python_version()}", *known])
 
 
-def processor() -> str:
-    """Return the processor's name."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
 def write(path: Path, measured: list[Contestant]) -> None:
     """Write the figures as CSV below three comment lines."""
     with path.open("w", newline="") as file:
@@ -225,9 +218,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="turns of each contestant (default 7)")
     parser.add_argument("--seconds", type=float, default=0.25, help="length of a turn (default 0.25)")
     parser.add_argument("--only", default="", help="measure contestants whose name contains this")
-    parser.add_argument("--output", type=Path, default=Path(__file__).with_name("environments.csv"))
+    parser.add_argument(
+        "--output", type=Path, help="CSV file (default: environments.csv beside this, without --only)"
+    )
     options = parser.parse_args()
     measured = contestants(options.only)
+    if not measured:
+        known = ", ".join(dict.fromkeys(contestant.name for contestant in contestants("")))
+        parser.error(f"argument --only: expected a part of one of {known}, got {options.only!r}")
     for contestant in measured:
         contestant.warm_up(options.seconds)
     for number in range(options.rounds):
@@ -237,7 +235,9 @@ def main() -> None:
         print(
             f"{contestant.name:45} {contestant.lanes:7} {statistics.median(contestant.rates):14,.0f} steps/s"
         )
-    write(options.output, measured)
+    output = options.output or (None if options.only else Path(__file__).with_name("environments.csv"))
+    if output:
+        write(output, measured)
 
 
 if __name__ == "__main__":

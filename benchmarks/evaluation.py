@@ -13,7 +13,6 @@ import argparse
 import itertools
 import math
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
+from measuring import cpu_time, wall_time
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
@@ -134,20 +134,6 @@ def compare(name: str, number: int, device: str | None) -> str:
         f"{name}: {1 / batched:,.0f} evaluations/s in a batch of {number}, {1 / one:,.0f}/s one nn.Module "
         f"at a time: {one / batched:.0f} times as many"
     )
-
-
-def cpu_time(work: Callable[[], object]) -> float:
-    """Seconds of CPU time that some work takes."""
-    start = time.process_time()
-    work()
-    return time.process_time() - start
-
-
-def wall_time(work: Callable[[], object]) -> float:
-    """Seconds that some work takes."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def main() -> None:

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from measuring import cpu_time
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
@@ -74,13 +73,6 @@ def compare(domain: Any, method: str) -> str:
         distinct = np.mean([len(np.unique(film["order"])) for film in experiences])
         line += f" ({distinct:.0f} of {experiences[0]['order'].shape[1]} pictures distinct)"
     return line
-
-
-def cpu_time(work: Callable[[], object]) -> float:
-    """Seconds of CPU time that some work takes."""
-    start = time.process_time()
-    work()
-    return time.process_time() - start
 
 
 def main() -> None:

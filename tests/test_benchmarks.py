@@ -53,6 +53,17 @@ def test_environments(copy):
         assert named == (importlib.util.find_spec(peer) is not None)
 
 
+def test_a_part_of_the_environments_does_not_replace_the_file(copy):
+    (copy / "environments.csv").write_text("hours of work")
+    few = ["--rounds", "1", "--seconds", "0.002", "--only", "RecurrentParity Env"]
+    assert "RecurrentParity Env" in run(copy / "environments.py", few)
+    assert (copy / "environments.csv").read_text() == "hours of work"
+    run(copy / "environments.py", [*few, "--output", str(copy / "few.csv")])
+    assert (copy / "few.csv").read_text().count("\n") == 5
+    with pytest.raises(AssertionError, match="expected a part of one of BreadcrumbHardMaze Env"):
+        run(copy / "environments.py", ["--only", "Tetris"])
+
+
 def test_evaluation(copy):
     names = ["breadcrumb-hard-maze", "recurrent-parity"]
     said = run(copy / "evaluation.py", ["--genomes", "3", "--domains", *names], REPETITIONS=1)
@@ -80,13 +91,23 @@ def test_scaling(copy):
 
 def test_operators(copy):
     some = ["--nets", "parity RNN", "--operators", "SM-G-SUM"]
-    commands = [["time", *some], ["memory", *some], ["scaling", "--sizes", "1e3"]]
-    commands.append(["in-place", "--sizes", "1e3"])
-    run(copy / "operators.py", *commands, ["population", "--sizes", "2"], ["table"], SECONDS_PER_CASE=0.01)
+    commands = [["time", *some], ["memory", *some], ["default", "--nets", "parity RNN"], ["table"]]
+    said = run(copy / "operators.py", *commands, SECONDS_PER_CASE=0.01)
     results = json.loads((copy / "operators.json").read_text())
-    for section in ("time", "memory", "scaling cpu", "population cpu"):
-        assert len(results[section]) == 1
+    assert len(results["time"]) == len(results["memory"]) == 1
+    assert [len(row) for row in results["default"].values()] == [4, 4]
+    assert said.count("| parity RNN | SM-G-SUM | ") == 2 and "| parity RNN, solutions | " in said
+
+
+def test_sizes(copy):
+    sizes = [["scaling", "--sizes", "1e3"], ["in-place", "--sizes", "1e3"], ["population", "--sizes", "2"]]
+    run(copy / "sizes.py", *sizes)
+    results = json.loads((copy / "operators.json").read_text())
+    assert len(results["scaling cpu"]) == len(results["population cpu"]) == 1
     assert list(results["in place"]) == ["1000: control", "1000: SM-G-SUM"]
+    said = run(copy / "operators.py", ["table"])
+    for title in ("| weights | control | ", "| weights, bfloat16 | ", "| parents | SM-G-SUM | "):
+        assert title in said
 
 
 def test_calibration(copy):
