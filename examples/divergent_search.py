@@ -23,6 +23,7 @@ from matplotlib.ticker import PercentFormatter
 from ribs.archives import GridArchive, ProximityArchive
 from scipy.stats import mannwhitneyu
 
+from evolution.atomic_file import write_atomically
 from evolution.domains.breadcrumb_hard_maze import BreadcrumbHardMaze
 from evolution.domains.hard_maze_picture import draw_maze
 from paper.style import COLOURS, METHODS, save_figure
@@ -31,6 +32,7 @@ from safe_mutation import make
 RESULTS = Path(__file__).parent / "results" / "divergent-search"
 ALGORITHMS = ("map-elites", "novelty-search")
 BATCH, KEPT = 100, 100  # children at once; experiences that an elite keeps
+EVERY = 500  # evaluations between two entries of a record
 PLACES, SIDE = 50, 203.0  # along one side of the grid; the maze's side, in its units
 FARTHEST = 634.0  # the longest way to the goal
 DOMAIN = BreadcrumbHardMaze()
@@ -91,7 +93,7 @@ def search(algorithm: str, method: str, seed: int, evaluations: int) -> tuple[di
         }
         for each in {id(kept): kept for kept in (grid, archive)}.values():
             each.add(**told)
-        if done % 500 == 0:
+        if done % EVERY == 0:
             record["evaluations"].append(done)
             record["coverage"].append(round(float(grid.stats.coverage), 4))
             record["qd_score"].append(round(float(grid.stats.qd_score)))
@@ -111,6 +113,12 @@ def read_runs(algorithm: str, results: Path) -> list[dict]:
     """The runs that are there."""
     path = results / f"{algorithm}.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def keep(record: dict, algorithm: str, results: Path) -> None:
+    """Add a run to those that are there; whenever this is cut short, the file holds whole runs."""
+    lines = [json.dumps(run) for run in (*read_runs(algorithm, results), record)]
+    write_atomically(results / f"{algorithm}.jsonl", ("\n".join(lines) + "\n").encode())
 
 
 def draw(algorithm: str, results: Path) -> None:
@@ -184,6 +192,14 @@ def main() -> None:
     parser.add_argument("--evaluations", type=int, default=10_000)
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
+    if options.evaluations < EVERY or options.evaluations % EVERY:
+        parser.error(f"argument --evaluations: expected a multiple of {EVERY}, got {options.evaluations}")
+    budgets = {run["evaluations"][-1] for run in read_runs(options.algorithm, options.results)}
+    if budgets - {options.evaluations}:
+        parser.error(
+            f"argument --evaluations: expected {budgets.pop()}, as of the runs in {options.results}, "
+            f"got {options.evaluations}: name another folder with --results"
+        )
     torch.set_num_threads(1)
     options.results.mkdir(parents=True, exist_ok=True)
     for seed in range(1, options.runs + 1):
@@ -191,8 +207,7 @@ def main() -> None:
             there = {(run["method"], run["seed"]) for run in read_runs(options.algorithm, options.results)}
             if (method, seed) not in there:
                 record, _ = search(options.algorithm, method, seed, options.evaluations)
-                with open(options.results / f"{options.algorithm}.jsonl", "a") as file:
-                    file.write(json.dumps(record) + "\n")
+                keep(record, options.algorithm, options.results)
     draw(options.algorithm, options.results)
     draw_archives(options.algorithm, options.results)
     print(table(options.algorithm, options.results))

@@ -36,7 +36,7 @@ from evolution.lockstep import Lockstep
 from evolution.record import Record
 from evolution.replicate import Replicate
 from evolution.result import show_progress
-from evolution.workers import Breeder, Here
+from evolution.workers import Breeder
 from paper.table_s2 import experiment, settings
 from safe_mutation.operators import OPERATORS
 
@@ -48,7 +48,7 @@ def evolve(
     record: Record,
     solutions: int,
     interrupted: Callable[[], bool],
-    breeder: Breeder,
+    breeder: Breeder | None,
 ) -> None:
     """Run to the end, or until so many runs are solved, keeping history and checkpoints."""
     bar = tqdm(initial=lockstep.evaluations, unit=" evaluations", smoothing=0.05, dynamic_ncols=True)
@@ -191,7 +191,6 @@ def evolve_in(
         breeder: Who makes and evaluates the children; this process by default.
         listeners: Called with each line of the history.
     """
-    breeder = breeder or Here(experiment.domain, experiment.operator)
     record, seed, saved = experiment.record(), experiment.seed, folder / "checkpoint.npz"
     lockstep, before = resume(experiment, saved)
     write_json(folder / "record.json", record, indent=2)

@@ -7,6 +7,7 @@ and needs the two packages only.
 """
 
 import argparse
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -77,6 +78,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", default="champion", help="path without .pt and .png")
     options = parser.parse_args()
+    if options.evaluations < 1 or options.population < TOURNAMENT:
+        parser.error(f"expected at least 1 evaluation and a population of {TOURNAMENT}")
+    Path(options.output).parent.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)  # the network is small
     torch.manual_seed(options.seed)
     env = gym.make("safemaze/BreadcrumbHardMaze-v0", frame_skip=3, render_mode="rgb_array")

@@ -96,10 +96,12 @@ def run_one(job: Job) -> None:
 
 def share(text: str) -> tuple[int, int]:
     """Read "2/3" as (2, 3)."""
-    one, number = map(int, text.split("/"))
-    if not 1 <= one <= number:
-        raise ValueError
-    return one, number
+    numbers = text.split("/")
+    if len(numbers) == 2 and all(map(str.isdecimal, numbers)):
+        one, number = map(int, numbers)
+        if 1 <= one <= number:
+            return one, number
+    raise argparse.ArgumentTypeError(f"expected K/N with 1 <= K <= N, got {text!r}")
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -107,11 +109,16 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("figure", choices=[*FIGURES, CLAIMS])
     parser.add_argument("--seed", type=int, default=1, help="default: %(default)s")
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), metavar="METHOD")
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        choices=METHODS,
+        metavar="METHOD",
+        help=f"default: {' '.join(METHODS)}",
+    )
     parser.add_argument("--runs", type=int, help="replicates of each method (default: table S2)")
     parser.add_argument("--max-evaluations", type=int, help="budget of a run (default: table S2)")
     add_executor_arguments(parser)
-    parser.add_argument("--processes", type=int, dest="workers", help=argparse.SUPPRESS)  # its earlier name
     parser.add_argument(
         "--share",
         type=share,
@@ -130,7 +137,19 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         value = getattr(options, name)
         if value is not None and value < 1:
             parser.error(f"argument --{name.replace('_', '-')}: expected at least 1, got {value}")
+    if options.seed < 0:
+        parser.error(f"argument --seed: expected at least 0, got {options.seed}")
+    if options.figure == CLAIMS and not options.results.is_dir():
+        parser.error(f"argument --results: expected a folder of results, got {options.results}")
+    for name in ("methods", "runs", "max_evaluations"):
+        if getattr(options, name) is not None and name not in follows(options.figure):
+            parser.error(f"argument --{name.replace('_', '-')}: expected none with {options.figure}")
     return options
+
+
+def follows(figure: str) -> frozenset[str]:
+    """Which of the arguments decide what a figure computes."""
+    return FIGURES[figure].follows if figure in FIGURES else frozenset()
 
 
 def reproduce(options: argparse.Namespace) -> None:
@@ -142,15 +161,18 @@ def reproduce(options: argparse.Namespace) -> None:
         require_writable(options.results)
         request = Request(
             options.seed,
-            tuple(options.methods),
+            tuple(options.methods or METHODS),
             options.results,
             options.work,
             options.runs,
             options.max_evaluations,
         )
         figure = FIGURES[options.figure]
+        jobs = figure.jobs(request)
+        if not jobs:
+            raise ValueError(f"expected methods that {figure.name} has, got {', '.join(request.methods)}")
         first, step = options.share
-        run_all(figure.jobs(request)[first - 1 :: step], options)
+        run_all(jobs[first - 1 :: step], options)
         figure.draw(options.results)
     write_pages(options.results, FIGURES.values())
 

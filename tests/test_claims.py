@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import reproduce
+from evolution.atomic_file import write_npz
+from evolution.individual import Individual, pack
 from evolution.result import solved_at
 from paper import results_page
 from paper.figures import parity_mutants
@@ -126,6 +128,38 @@ def test_runs_of_further_seeds_are_pooled(tmp_path):
     assert "control 18/20" in single
     assert "control 38/40" in pooled
     assert (tmp_path / "more" / "figure-3-pooled.png").exists()
+
+
+def test_a_page_whose_second_mark_is_missing_is_left_alone(tmp_path):
+    page = tmp_path / "README.md"
+    page.write_text("Words.\n<!-- claims: written by reproduce.py -->\nold\n\n## Written by hand")
+    before = page.read_text()
+    with pytest.raises(ValueError, match=r"expected '<!-- end of claims -->' after '<!-- claims"):
+        results_page.fill_in(page, "claims", "new\n")
+    assert page.read_text() == before
+    page.write_text("Words without an end of line")
+    for text in ("new\n", "newer\n"):
+        results_page.fill_in(page, "claims", text)
+        start = "Words without an end of line\n<!-- claims: written by reproduce.py -->\n"
+        assert page.read_text() == f"{start}{text}<!-- end of claims -->\n"
+
+
+def test_claims_of_a_folder_that_is_not_there_are_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        reproduce.main(["claims", "--results", str(tmp_path / "typo")])
+    assert "expected a folder of results, got" in capsys.readouterr().err
+    assert not (tmp_path / "typo").exists()
+
+
+@pytest.mark.parametrize("study", ["figure-S2", "maze-mutants", "beyond-held-out"])
+def test_studies_of_solutions_say_so_where_nothing_was_solved(study, tmp_path, capsys):
+    for figure in ("figure-1", "figure-3"):
+        for method in METHODS:
+            file = tmp_path / figure / f"{method}.npz"
+            file.parent.mkdir(exist_ok=True)
+            write_npz(file, pack("champion", [Individual(np.zeros(3, np.float32), 1.0, False, np.zeros(1))]))
+    assert reproduce.main([study, "--results", str(tmp_path), "--work", str(tmp_path / "work")]) == 2
+    assert "expected solved runs in" in capsys.readouterr().err
 
 
 def test_figures_come_out_the_same_every_time(tmp_path):

@@ -10,6 +10,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import torch
 
 import evolve
 from evolution import checkpoint
@@ -215,6 +216,33 @@ def test_with_damaged_checkpoints_only_nothing_is_begun_anew(search):
     with pytest.raises(ValueError, match="remove it to begin anew"):
         resume(small, path)
     assert path.exists()
+
+
+@pytest.mark.parametrize("error", [MemoryError("too large"), OSError(5, "Input/output error")])
+@pytest.mark.parametrize("place", ["evolution.checkpoint.read_npz", "evolution.atomic_file._read_array"])
+def test_a_checkpoint_that_cannot_be_read_now_is_not_called_damaged(search, place, error, monkeypatch):
+    small, path, (_, newest) = search
+
+    def fail(*arguments):
+        raise error
+
+    with monkeypatch.context() as changed:
+        changed.setattr(place, fail)
+        with pytest.raises(type(error), match=str(error.args[-1])):
+            resume(small, path)
+    assert resume(small, path)[0].evaluations == newest
+
+
+@pytest.mark.parametrize("error", [MemoryError("CUDA out of memory"), torch.OutOfMemoryError("CUDA")])
+def test_a_checkpoint_for_which_memory_is_too_small_is_not_called_damaged(search, error):
+    small, path, (_, newest) = search
+
+    def fail(state):
+        raise error
+
+    with pytest.raises(type(error)):
+        checkpoint.restore(path, small.record(), fail)
+    assert resume(small, path)[0].evaluations == newest
 
 
 def test_checkpoints_of_two_experiments_are_not_swapped(search):

@@ -68,6 +68,7 @@ def test_runs_that_are_there_are_not_run_again(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(divergent_search, "search", quick)
     for runs in (2, 3):
         arguments = ["map-elites", "control", "SM-G-SO", "--runs", str(runs), "--results", str(tmp_path)]
+        arguments += ["--evaluations", "1000"]
         monkeypatch.setattr("sys.argv", ["x", *arguments])
         divergent_search.main()
     assert seen == [(method, seed) for seed in (1, 2, 3) for method in ("control", "SM-G-SO")]
@@ -76,6 +77,20 @@ def test_runs_that_are_there_are_not_run_again(tmp_path, monkeypatch, capsys):
     assert "| SM-G-SO | 3 | 0.200 (0.150 to 0.250) | 200 (150 to 250) | 1 | 0 |" in capsys.readouterr().out
     for picture in ("map-elites.png", "map-elites-archives.png"):
         assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "evaluations, message", [(500, "expected 1000"), (1200, "multiple of 500"), (0, "mult")]
+)
+def test_runs_of_other_budgets_are_not_mixed(evaluations, message, tmp_path, monkeypatch, capsys):
+    there = json.dumps({"method": "control", "seed": 1, "evaluations": [500, 1000]}) + "\n"
+    (tmp_path / "map-elites.jsonl").write_text(there)
+    arguments = ["map-elites", "control", "--evaluations", str(evaluations), "--results", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", ["x", *arguments])
+    with pytest.raises(SystemExit):
+        divergent_search.main()
+    assert message in capsys.readouterr().err
+    assert (tmp_path / "map-elites.jsonl").read_text() == there
 
 
 def test_a_place_is_as_dark_as_runs_have_ended_there(tmp_path, monkeypatch):

@@ -63,7 +63,9 @@ def test_statistics_of_gymnasiums_wrapper_arrive_where_an_episode_ends():
     for _ in range(6):
         *_, done, infos = venv.step(np.array([4, 2, 4]))
         assert [("episode" in info) for info in infos] == done.tolist()
-        lengths += [(lane, infos[lane]["episode"]["l"], infos[lane]["solved"]) for lane in np.flatnonzero(done)]
+        lengths += [
+            (lane, infos[lane]["episode"]["l"], infos[lane]["solved"]) for lane in np.flatnonzero(done)
+        ]
     assert lengths == [(1, 1, True), (0, 6, False), (2, 6, False)]
     assert infos[0]["steps"] == 24 and "terminal_observation" in infos[0]
 

@@ -1,5 +1,6 @@
 """evolve.py and reproduce.py as a user runs them: results, interruption, resumption, bad input."""
 
+import dataclasses
 import json
 import os
 import pickle
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import evolve
 import reproduce
@@ -21,11 +23,16 @@ from evolution.domains import DOMAINS
 from evolution.domains.recurrent_parity import RecurrentParity
 from evolution.experiment import resume
 from evolution.individual import Individual
+from evolution.result import Search
+from evolution.workers import Here
 from forked import Forked
 from paper.figure import Request
 from paper.figures.open_choices import CHOICES
 from paper.figures.success_curves import FIGURE_1, FIGURE_3
+from paper.style import METHODS
 from paper.table_s2 import experiment
+
+RESULTS = Path(reproduce.__file__).parent / "results"
 
 
 def small(output, *more, domain="recurrent-parity", operator="SM-G-SUM"):
@@ -302,8 +309,69 @@ def test_the_open_choices_run_and_are_compared(tmp_path, monkeypatch):
     sizes = ["--runs", "2", "--max-evaluations", "255"]
     folders = ["--results", str(tmp_path), "--work", str(tmp_path / "work")]
     for figure in (FIGURE_1.name, FIGURE_3.name, "choices"):
-        assert reproduce.main([figure, "--methods", "control", "SM-G-SO", *sizes, *folders]) == 0
+        methods = [] if figure == "choices" else ["--methods", "control", "SM-G-SO"]
+        assert reproduce.main([figure, *methods, *sizes, *folders]) == 0
     assert "one sigmoid output" in (tmp_path / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["choices", "--methods", "SM-R"], "--methods: expected none with choices"),
+        (
+            ["first-person-pilot", "--max-evaluations", "9"],
+            "--max-evaluations: expected none with first-",
+        ),
+        (["figure-S2", "--runs", "9"], "--runs: expected none with figure-S2"),
+        (["claims", "--runs", "9"], "--runs: expected none with claims"),
+        (["figure-1", "--seed", "-1"], "--seed: expected at least 0, got -1"),
+        (["figure-1", "--share", "3/2"], "expected K/N with 1 <= K <= N, got '3/2'"),
+        (
+            ["figure-1", "--time-limit", "inf"],
+            "expected a positive number up to 1e+08, got inf",
+        ),
+        (["figure-6", "--methods", "SM-R"], "expected methods that figure-6 has, got SM-R"),
+    ],
+)
+def test_arguments_that_a_figure_does_not_follow_are_refused(arguments, message, tmp_path, capsys):
+    try:
+        status = reproduce.main([*arguments, "--results", str(tmp_path), "--work", str(tmp_path / "work")])
+    except SystemExit as stop:
+        status = stop.code
+    assert status == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", reproduce.FIGURES)
+def test_every_figure_says_what_it_follows(name, tmp_path):
+    """Against what its jobs are when one thing is asked for otherwise."""
+    if name == "beyond-gymnasium":
+        pytest.importorskip("Box2D")
+    figure = reproduce.FIGURES[name]
+
+    def jobs(**changed):
+        asked = {"methods": METHODS, "runs": 2, "max_evaluations": 600} | changed
+        for job in figure.jobs(Request(1, results=RESULTS, work=tmp_path, **asked)):
+            if isinstance(job, Search):
+                yield job.result, job.experiment.runs, job.experiment.max_evaluations
+            else:
+                yield job.result, repr(job.settings())
+
+    changes = {"methods": METHODS[1:2], "runs": 3, "max_evaluations": 700}
+    usual = list(jobs())
+    assert {one for one, value in changes.items() if list(jobs(**{one: value})) != usual} == figure.follows
+
+
+def test_whoever_computes_in_this_process_uses_the_device_of_the_experiment(tmp_path):
+    quick = experiment(RecurrentParity(), "SM-G-SUM", runs=2, max_evaluations=300)
+    on_device = dataclasses.replace(quick, device=torch.device("cpu"))
+    given = Here(on_device.domain, on_device.operator, on_device.device)
+    for folder, breeder in (("given", given), ("default", None)):
+        (tmp_path / folder).mkdir()
+        evolve.evolve_in(tmp_path / folder, on_device, 2, breeder)
+    given, default = ((tmp_path / folder / "history.jsonl").read_bytes() for folder in ("given", "default"))
+    assert given == default
 
 
 def test_an_unknown_figure_lists_the_known(capsys):

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import gymnasium as gym
+import pytest
 import torch
 
 import minimal_ga
@@ -19,8 +20,16 @@ def test_it_is_short_and_needs_the_two_packages_and_their_dependencies_only():
     assert packages == {"gymnasium", "numpy", "pygame", "torch", "gym_safemaze", "safe_mutation"}
 
 
+@pytest.mark.parametrize("arguments", [["--evaluations", "0"], ["--population", "3"]])
+def test_bad_arguments_are_one_line(arguments, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["minimal_ga.py", *arguments])
+    with pytest.raises(SystemExit):
+        minimal_ga.main()
+    assert "expected at least 1 evaluation and a population of 5" in capsys.readouterr().err
+
+
 def test_it_evolves_and_saves_a_champion_that_loads_into_a_plain_module(tmp_path, monkeypatch, capsys):
-    output = tmp_path / "champion"
+    output = tmp_path / "a new folder" / "champion"
     arguments = ["--evaluations", "150", "--population", "20", "--output", str(output)]
     monkeypatch.setattr("sys.argv", ["minimal_ga.py", *arguments])
     minimal_ga.main()
@@ -32,4 +41,4 @@ def test_it_evolves_and_saves_a_champion_that_loads_into_a_plain_module(tmp_path
     )
     assert round(fitness) == best
     assert experiences.shape == (134, 11)
-    assert (tmp_path / "champion.png").read_bytes().startswith(b"\x89PNG")
+    assert output.with_suffix(".png").read_bytes().startswith(b"\x89PNG")

@@ -58,6 +58,8 @@ def adaptive(rule: type[SteadyStateGA], domain: str) -> Algorithm:
 class Adaptation(Study):
     """Both rules in every domain; fixed divergences are shown as far as they have run there."""
 
+    follows = frozenset({"runs", "max_evaluations"})
+
     def jobs(self, request: Request) -> list[Job]:
         """A search for each rule in each domain."""
         experiments: dict[Path, Experiment] = {}

@@ -129,6 +129,8 @@ def interval(hits: np.ndarray, kind: str) -> tuple[float, float]:
 class Crossover(Study):
     """The shares as a table, and the children's ways through the maze as a picture."""
 
+    follows = frozenset({"runs"})
+
     def jobs(self, request: Request) -> list[Job]:
         """The children of every domain whose solutions are there.
 

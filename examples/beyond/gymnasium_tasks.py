@@ -74,6 +74,8 @@ def reached(runs: Sequence[dict[str, Any]]) -> str:
 class GymnasiumTasks(Study):
     """Ten runs of every method in every task."""
 
+    follows = frozenset({"runs", "max_evaluations"})
+
     def jobs(self, request: Request) -> list[Job]:
         """A search for each method in each task."""
         experiments: dict[Path, Experiment] = {}

@@ -182,6 +182,8 @@ def divergences(
 class HeldOut(Study):
     """The ratios as box plots and as a table."""
 
+    follows = frozenset({"runs"})
+
     def jobs(self, request: Request) -> list[Job]:
         """The children of all parents at once.
 

@@ -32,6 +32,8 @@ COLOURS = dict(zip(LAGS, ("#111827", "#2563eb", "#ea580c", "#dc2626"), strict=Tr
 class Lag(Study):
     """A search for each lag; all else is the paper's."""
 
+    follows = frozenset({"runs", "max_evaluations"})
+
     def jobs(self, request: Request) -> list[Job]:
         """A search for each lag."""
         plain = experiment(

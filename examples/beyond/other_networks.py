@@ -108,6 +108,8 @@ STYLES = dict(
 class OtherNetworks(Study):
     """Four settings and the control in four tasks."""
 
+    follows = frozenset({"runs", "max_evaluations"})
+
     def jobs(self, request: Request) -> list[Job]:
         """A search for each setting and the control in each task."""
         experiments: dict[Path, Experiment] = {}

@@ -172,12 +172,14 @@ def remove_drafts(path: Path) -> None:
 
 @contextmanager
 def _damage_named(path: Path) -> Iterator[None]:
-    """Whatever fails while a file is read becomes a ValueError that names it."""
+    """What fails while a file is read becomes a ValueError that names it, if the file can be at fault."""
     try:
         yield
-    except FileNotFoundError:
+    except (MemoryError, FileNotFoundError, PermissionError):
         raise
     except Exception as error:  # what a damaged file can raise, nobody has a list of
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # EINVAL: its own numbers lead nowhere
+            raise
         raise ValueError(f"{path} is damaged: {str(error) or type(error).__name__}") from error
 
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from evolution.atomic_file import Arrays, read_npz, write_npz
 from evolution.record import MACHINE, Record, refuse_other
+from safe_mutation.out_of_memory import lacks_memory
 
 Search = TypeVar("Search")
 
@@ -115,13 +116,15 @@ def restore(path: Path, record: Record, load: Callable[[Mapping[str, np.ndarray]
             found, state = _read(candidate)
         except OtherVersion:
             raise
-        except Exception as error:
+        except (ValueError, KeyError) as error:
             damaged.append(f"{candidate} ({error})")
             continue
         refuse_other(candidate, found, record)
         try:
             search = load(state)
         except Exception as error:  # a state that is not one of this experiment's, whatever its checksum says
+            if lacks_memory(error) or isinstance(error, OSError):
+                raise
             damaged.append(f"{candidate} ({type(error).__name__}: {error})")
             continue
         if damaged:

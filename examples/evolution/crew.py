@@ -92,6 +92,7 @@ class Crew:
         Raises:
             ValueError: If the task raised one.
             OSError: If the task raised one.
+            MemoryError: If the task raised one; the message says what to lower.
             TaskFailed: If the task raised any other exception, or was lost too often.
         """
         try:
@@ -102,7 +103,7 @@ class Crew:
         self._tasks.remove(task)
         if isinstance(answer, Raised):
             failed = TaskFailed(f"{task.name} failed:\n{answer.text}")
-            if isinstance(answer.error, (ValueError, OSError)):
+            if isinstance(answer.error, (ValueError, OSError, MemoryError)):
                 raise answer.error from failed
             raise failed
         return answer

@@ -17,6 +17,7 @@ from evolution.experiment import Experiment
 from evolution.local_pool import LocalPool, ignore_signals
 from evolution.workers import TIME_LIMIT, Breeder, Here, Workers
 
+LONGEST = 1e8  # seconds, three years: the system's clocks do not wait for ever
 GROUP = 4  # replicates of a group by default, when they are spread over workers
 LOCAL = "local"  # a Ray of our own
 
@@ -58,8 +59,9 @@ def check_executor_arguments(parser: argparse.ArgumentParser, options: argparse.
     for name in ("workers", "group", "lag", "guess"):
         if (value := getattr(options, name)) is not None and value < 1:
             parser.error(f"argument --{name}: expected at least 1, got {value}")
-    if not options.time_limit > 0:
-        parser.error(f"argument --time-limit: expected a positive number, got {options.time_limit}")
+    if not 0 < options.time_limit <= LONGEST:
+        given = options.time_limit
+        parser.error(f"argument --time-limit: expected a positive number up to {LONGEST:g}, got {given}")
     if options.device is not None and options.ray is not None:
         parser.error(f"argument --device: expected no --ray beside {options.device}")
 

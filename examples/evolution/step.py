@@ -81,7 +81,7 @@ def unpack_steps(name: str, state: Mapping[str, np.ndarray], replicates: Sequenc
     gone = iter(unpack(f"{name}.gone", state))
     steps: dict[int, Step] = {}
     rows = state[f"{name}.births"].tolist()
-    scales = state.get(f"{name}.scales", np.ones(len(rows))).tolist()  # earlier versions had none
+    scales = state[f"{name}.scales"].tolist()
     for (number, group, run, index, place, known), scale in zip(rows, scales, strict=True):
         step = steps.setdefault(number, Step(group, [], []))
         parent = None if place == FOUNDER else next(gone) if place == GONE else by_run[run].population[place]

@@ -62,6 +62,9 @@ class Figure:
     page: ClassVar[str] = "README.md"
     """Of the results, where its tables go."""
 
+    follows: ClassVar[frozenset[str]] = frozenset()
+    """Which of a request's ``methods``, ``runs`` and ``max_evaluations`` decide what is computed."""
+
     name: str
 
     def folder(self, results: Path) -> Path:

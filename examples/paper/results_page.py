@@ -24,12 +24,18 @@ def write_pages(results: Path, figures: Iterable[Figure]) -> None:
 
 
 def fill_in(readme: Path, block: str, text: str) -> None:
-    """Put text between a README's marks of that block, which are appended where there are none."""
+    """Put text between a README's marks of that block, which are appended where there are none.
+
+    Raises:
+        ValueError: If the second mark is missing, so that nobody knows what to leave; nothing is changed.
+    """
     start, end = (mark.format(block) for mark in MARKS)
     content = readme.read_text() if readme.exists() else ""
     if start not in content:
-        content += start + end
+        content += "\n" * (content != "" and not content.endswith("\n")) + start + end
     before, _, rest = content.partition(start)
-    _, _, after = rest.partition(end)
+    _, found, after = rest.partition(end)
+    if not found:
+        raise ValueError(f"expected {end.strip()!r} after {start.strip()!r} in {readme}, got none")
     readme.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(readme, (before + start + text + end + after).encode())

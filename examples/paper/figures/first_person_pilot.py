@@ -66,6 +66,8 @@ ROUNDS = (
 class FirstPersonPilot(Figure):
     """Eight runs for each setting and method."""
 
+    follows = frozenset({"runs"})
+
     def jobs(self, request: Request) -> list[Job]:
         """The searches of the first round that is not complete."""
         experiments: dict[Path, Experiment] = {}

@@ -27,6 +27,8 @@ BUDGET = TABLE_S2[DOMAIN.name].max_evaluations  # a failed run counts as so many
 class IntensityGrid(Figure):
     """Eight runs for each method and intensity."""
 
+    follows = frozenset({"methods", "runs", "max_evaluations"})
+
     def jobs(self, request: Request) -> list[Job]:
         """A search for each point of the grid."""
         experiments = {

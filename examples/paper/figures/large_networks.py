@@ -20,6 +20,8 @@ class LargeNetworks(Figure):
         panels: The success curves of each network.
     """
 
+    follows = frozenset({"methods", "runs", "max_evaluations"})
+
     panels: tuple[SuccessCurves, ...]
 
     def jobs(self, request: Request) -> list[Job]:

@@ -90,6 +90,8 @@ CHOICES = {
 class OpenChoices(Figure):
     """All choices, as a table."""
 
+    follows = frozenset({"runs", "max_evaluations"})
+
     def jobs(self, request: Request) -> list[Job]:
         """A search for each choice."""
         folder = self.folder(request.results)

@@ -56,7 +56,7 @@ class Mutations(Computation):
                 mutator: [self._mutants(mutator, *numbered, MUTATIONS) for numbered in enumerate(genomes)]
                 for mutator in MUTATORS
             }
-            if evolved_by == "control":
+            if evolved_by == "control" and genomes:
                 for mutator in MUTATORS:
                     histogram[mutator] = self._mutants(mutator, 0, genomes[0], HISTOGRAM)
         return {"correct": correct, "histogram": histogram}
@@ -99,9 +99,12 @@ class ParityMutants(Figure):
         """All mutants at once.
 
         Raises:
-            ValueError: If a method's solutions are missing.
+            ValueError: If a method's solutions are missing, or the control has none.
         """
         parents, result = FIGURE_1.solutions(request.results), self._data(request.results)
+        if not parents["control"]:
+            folder = FIGURE_1.folder(request.results)
+            raise ValueError(f"expected runs solved by the control in {folder}, got none")
         return [Mutations(result, request.seed, parents, command=request.command(self.name))]
 
     def draw(self, results: Path) -> None:

@@ -65,6 +65,8 @@ class Removal(Figure):
         panels: Each figure with the default rule and with the other.
     """
 
+    follows = frozenset({"methods", "runs", "max_evaluations"})
+
     panels: tuple[tuple[SuccessCurves, SuccessCurves], ...]
 
     @property

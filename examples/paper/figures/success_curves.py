@@ -35,6 +35,8 @@ class SuccessCurves(Figure):
         algorithm: In place of the paper's, table S2's.
     """
 
+    follows = frozenset({"methods", "runs", "max_evaluations"})
+
     domain: str
     claims_of: Callable[[Solved], list[Claim]]
     algorithm: Algorithm | None = None
@@ -91,17 +93,20 @@ class SuccessCurves(Figure):
         """For each method, the champions that solve the task.
 
         Raises:
-            ValueError: If a method's results are missing.
+            ValueError: If a method's results are missing, or nothing was solved by any.
         """
         files = {method: self.folder(results) / f"{method}.npz" for method in self.methods}
         if missing := [method for method, file in files.items() if not file.exists()]:
             raise ValueError(
                 f"expected the solutions of {missing} in {self.folder(results)}: run {self.name} first"
             )
-        return {
+        found = {
             method: [champion for champion in read_champions(file) if champion.solved]
             for method, file in files.items()
         }
+        if not any(found.values()):
+            raise ValueError(f"expected solved runs in {self.folder(results)}, got none")
+        return found
 
     def _draw(self, data: Solved, stem: Path) -> None:
         title = f"{self.domain}: {self.name.replace('-', ' ')} of the paper"

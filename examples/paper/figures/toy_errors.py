@@ -83,6 +83,8 @@ def climb(experiment: Experiment) -> np.ndarray:
 class ToyErrors(Figure):
     """One panel per task, one curve per method."""
 
+    follows = frozenset({"runs", "max_evaluations"})
+
     def jobs(self, request: Request) -> list[Job]:
         """All hill climbers at once."""
         row = TABLE_S2["toy"]
