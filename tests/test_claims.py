@@ -11,12 +11,12 @@ from evolution.individual import Individual, pack
 from evolution.result import solved_at
 from paper import results_page
 from paper.figures import parity_mutants
-from paper.figures.intensity_grid import BUDGET, INTENSITIES, result_file, score
+from paper.figures.intensity_grid import BUDGET, INTENSITIES, result_file
 from paper.figures.intensity_grid import table as intensity_table
 from paper.figures.open_choices import OPEN_CHOICES
 from paper.figures.success_curves import hard_maze_claims, parity_claims
 from paper.markdown import markdown_table
-from paper.statistics import faster, more_solved, table
+from paper.statistics import faster, mean_evaluations, more_solved, table
 from paper.style import METHODS
 
 NEVER = np.inf
@@ -180,7 +180,7 @@ def test_the_intensity_table_finds_the_best_of_each_row(tmp_path):
     for method in METHODS:
         for column, intensity in enumerate(INTENSITIES):
             write_result(result_file(tmp_path, method, intensity), [1000.0 * (1 + abs(column - 2))] * 8)
-    assert score(runs(10, NEVER)) == (10 + BUDGET) / 2
+    assert mean_evaluations(runs(10, NEVER), BUDGET) == (10 + BUDGET) / 2
     rows = intensity_table(tmp_path).splitlines()[2:]
     assert [row.split("|")[-3].strip() for row in rows] == ["0.01"] * 5
     assert "| 8/8, 1k |" in rows[0]

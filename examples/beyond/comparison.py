@@ -19,7 +19,7 @@ from paper.figures.large_networks import FIGURE_4
 from paper.figures.pixel_mazes import FIGURE_6, FIGURE_8
 from paper.figures.success_curves import FIGURE_1, FIGURE_3, SuccessCurves
 from paper.markdown import markdown_table
-from paper.statistics import middle
+from paper.statistics import summary
 from paper.table_s2 import TABLE_S2
 
 ALPHA = 0.05
@@ -110,11 +110,6 @@ def compare(new: Runs, references: Runs) -> dict[tuple[str, str], Compared]:
     corrected = holm([float(test.pvalue) for test in tests])
     found = [Compared(p, faster) for p, faster in zip(corrected, better, strict=True)]
     return dict(zip(pairs, found, strict=True))
-
-
-def summary(evaluations: np.ndarray) -> list[str]:
-    """Such as "13/20" and "24.1k"."""
-    return [f"{int(np.isfinite(evaluations).sum())}/{len(evaluations)}", middle(evaluations)]
 
 
 def table(

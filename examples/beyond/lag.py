@@ -14,11 +14,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from beyond.comparison import Runs, compare, finished, summary
+from beyond.comparison import Runs, compare, finished
 from beyond.study import Study, draw_success, file_name
 from evolution.domains import DOMAINS
 from paper.figure import Job, Request
 from paper.markdown import markdown_table
+from paper.statistics import summary
 from paper.style import save_figure
 from paper.table_s2 import TABLE_S2, experiment
 

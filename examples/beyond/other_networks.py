@@ -22,9 +22,9 @@ import torch
 from torch import Tensor
 
 from beyond.calibrated import calibrated
-from beyond.comparison import Runs, compare, finished, summary
+from beyond.comparison import Runs, compare, finished
 from beyond.directions import Setting
-from beyond.race import GUESS, score, worst_ratios
+from beyond.race import GUESS, worst_ratios
 from beyond.study import Study, draw_success, file_name
 from evolution.algorithms.steady_state_ga import SteadyStateGA
 from evolution.domain import Domain
@@ -34,6 +34,7 @@ from evolution.experiment import Experiment
 from evolution.networks.feed_forward import FeedForward
 from paper.figure import Job, Request
 from paper.markdown import markdown_table
+from paper.statistics import mean_evaluations, summary
 from paper.style import save_figure
 from safe_mutation import GaussianMutation, make
 
@@ -161,7 +162,9 @@ def table(found: Mapping[str, Runs]) -> str:
     Args:
         found: For each task the runs of the settings and of the control.
     """
-    scores = {name: [score(runs[name], EVALUATIONS) for runs in found.values()] for name in SETTINGS}
+    scores = {
+        name: [mean_evaluations(runs[name], EVALUATIONS) for runs in found.values()] for name in SETTINGS
+    }
     best, worst = np.min(list(scores.values()), axis=0), worst_ratios(scores)
     rows = []
     for name, one in SETTINGS.items():

@@ -25,15 +25,11 @@ from beyond.study import COLOURS, Study, draw_success
 from evolution.domains import DOMAINS
 from evolution.experiment import Experiment
 from paper.figure import Job, Request
+from paper.statistics import mean_evaluations
 from paper.style import save_figure
 
 DOMAIN_NAMES = ("recurrent-parity", "breadcrumb-hard-maze")
 GUESS = 8  # children of a run in one batch: the search that breeds one at a time, in half of its time
-
-
-def score(evaluations: np.ndarray, budget: int) -> float:
-    """Mean evaluations to the solution; a failed run counts its whole budget."""
-    return float(np.minimum(evaluations, budget).mean())
 
 
 def worst_ratios(scores: Mapping[str, Sequence[float]]) -> dict[str, float]:
@@ -109,7 +105,7 @@ class Round(Study):
                 f"{missing} are missing: run {self.name} first"
             )
         scores = {
-            one.name: [score(found[one.name], self.max_evaluations) for found in solved.values()]
+            one.name: [mean_evaluations(found[one.name], self.max_evaluations) for found in solved.values()]
             for one in settings
         }
         ratios = worst_ratios(scores)
@@ -140,7 +136,7 @@ class Round(Study):
         """The curves of a domain, the paper's control and its fastest method, dotted, in each panel."""
         budget = self.max_evaluations
         figure, axes = plt.subplots(1, len(DIVERGENCES), figsize=(13, 3.8), layout="constrained", sharey=True)
-        fastest = min(references, key=lambda method: score(references[method], budget), default="")
+        fastest = min(references, key=lambda method: mean_evaluations(references[method], budget), default="")
         shown = [method for method in dict.fromkeys(("control", fastest)) if method in references]
         for ax, divergence in zip(axes, DIVERGENCES, strict=True):
             for one in SETTINGS:

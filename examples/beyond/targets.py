@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from beyond.comparison import Runs, compare, summary
+from beyond.comparison import Runs, compare
 from paper.markdown import markdown_table
-from paper.statistics import middle, solved_by
+from paper.statistics import middle, solved_by, summary
 
 
 @dataclass(frozen=True)

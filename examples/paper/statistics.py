@@ -54,6 +54,16 @@ def middle(evaluations: np.ndarray) -> str:
     return f"{median / 1000:.1f}k" if np.isfinite(median) else "never"
 
 
+def summary(evaluations: np.ndarray) -> list[str]:
+    """Such as "13/20" and "24.1k"."""
+    return [solved_in_the_end(evaluations), middle(evaluations)]
+
+
+def mean_evaluations(evaluations: np.ndarray, budget: int) -> float:
+    """To the solution; a failed run counts its whole budget."""
+    return float(np.minimum(evaluations, budget).mean())
+
+
 def faster(figure: str, method: str, data: dict[str, np.ndarray], alpha: float) -> Claim:
     """The claim that a method needs fewer evaluations than the control, failures counted."""
     ours, control = data[method], data["control"]

@@ -17,7 +17,7 @@ from evolution.result import solved_at
 from paper.distance import paper_curves
 from paper.figure import Figure, Job, Request
 from paper.markdown import markdown_table
-from paper.statistics import middle, solved_in_the_end
+from paper.statistics import summary
 from paper.table_s2 import experiment
 
 RUNS = 8
@@ -115,7 +115,7 @@ class FirstPersonPilot(Figure):
             if not all(file.exists() for file in files):
                 continue
             runs = [solved_at(file) for file in files]
-            cells = [f"{solved_in_the_end(found)}, {middle(found)}" for found in runs]
+            cells = [", ".join(summary(found)) for found in runs]
             rows.append((self._gap(results, name, one), [describe(SETTINGS[name]), *cells]))
         if not rows:
             return ""

@@ -13,6 +13,7 @@ from evolution.domains.recurrent_parity import RecurrentParity
 from evolution.result import solved_at
 from paper.figure import Figure, Job, Request
 from paper.markdown import markdown_table
+from paper.statistics import mean_evaluations, solved_in_the_end
 from paper.style import COLOURS, METHODS, save_figure
 from paper.table_s2 import TABLE_S2, experiment
 from safe_mutation.presets import PRESETS
@@ -63,20 +64,15 @@ def result_file(folder: Path, method: str, intensity: float) -> Path:
     return folder / f"{method}-{intensity:g}.json"
 
 
-def score(evaluations: np.ndarray) -> float:
-    """Mean evaluations to the solution; a failed run counts its whole budget."""
-    return float(np.minimum(evaluations, BUDGET).mean())
-
-
 def table(folder: Path) -> str:
     """Runs solved and mean evaluations for each method and intensity, as a Markdown table."""
     rows = []
     for method in METHODS:
         points = [solved_at(result_file(folder, method, intensity)) for intensity in INTENSITIES]
         cells = [
-            f"{int(np.isfinite(point).sum())}/{len(point)}, {score(point) / 1000:.0f}k" for point in points
+            f"{solved_in_the_end(point)}, {mean_evaluations(point, BUDGET) / 1000:.0f}k" for point in points
         ]
-        best = INTENSITIES[int(np.argmin([score(point) for point in points]))]
+        best = INTENSITIES[int(np.argmin([mean_evaluations(point, BUDGET) for point in points]))]
         rows.append([method, *cells, f"{best:g}", f"{_published(method):g}"])
     return markdown_table(["method", *(f"{one:g}" for one in INTENSITIES), "best", "table S1"], rows)
 
@@ -85,7 +81,8 @@ def draw(folder: Path, stem: Path) -> None:
     """Mean evaluations to the solution over intensity, one curve per method."""
     figure, ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
     for method in METHODS:
-        scores = [score(solved_at(result_file(folder, method, intensity))) for intensity in INTENSITIES]
+        found = [solved_at(result_file(folder, method, intensity)) for intensity in INTENSITIES]
+        scores = [mean_evaluations(point, BUDGET) for point in found]
         ax.plot(INTENSITIES, scores, "o-", color=COLOURS[method], label=method)
         published = _published(method)
         circled = scores[INTENSITIES.index(published)]

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from scipy.stats import mannwhitneyu
 
 from evolution.domains import DOMAINS
@@ -19,7 +18,7 @@ from evolution.result import solved_at
 from paper.figure import Figure, Job, Request
 from paper.figures.success_curves import FIGURE_1, FIGURE_3, SuccessCurves
 from paper.markdown import markdown_table
-from paper.statistics import middle, solved_in_the_end
+from paper.statistics import summary
 from paper.table_s2 import experiment
 
 
@@ -118,7 +117,8 @@ class OpenChoices(Figure):
                 continue
             changed, ours, *control = [solved_at(file) for file in files]
             figure = choice.figure.name.removeprefix("figure-")
-            cells = [figure, choice.method, choice.change.text, summary(changed), summary(ours)]
+            cells = [figure, choice.method, choice.change.text]
+            cells += [", ".join(summary(runs)) for runs in (changed, ours)]
             cells.append(f"{mannwhitneyu(changed, ours).pvalue:.2g}")
             cells += [f"{mannwhitneyu(changed, runs).pvalue:.2g}" for runs in control] or [""]
             rows.append(cells)
@@ -132,11 +132,6 @@ class OpenChoices(Figure):
             return [results / choice.figure.name / "control.json"]
         same = Choice(choice.figure, "control", choice.change)
         return [self.folder(results) / f"{name}.json" for name, other in CHOICES.items() if other == same]
-
-
-def summary(evaluations: np.ndarray) -> str:
-    """Such as "13/20, 24.1k"."""
-    return f"{solved_in_the_end(evaluations)}, {middle(evaluations)}"
 
 
 OPEN_CHOICES = OpenChoices("choices")
