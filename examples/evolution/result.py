@@ -97,19 +97,13 @@ class Search:
 
 
 def read_champions(path: Path) -> list[Individual]:
-    """The champions beside a result file, also as earlier versions wrote them.
+    """The champions beside a result file.
 
     Raises:
         ValueError: If the file is damaged; the message names it.
     """
     arrays, _ = read_npz(path)
-    if "genome" not in arrays:
-        return unpack("champion", arrays)
-    columns = [arrays[name] for name in ("genome", "fitness", "solved", "experiences")]
-    return [
-        Individual(genome, float(fitness), bool(solved), experiences)
-        for genome, fitness, solved, experiences in zip(*columns, strict=True)
-    ]
+    return unpack("champion", arrays)
 
 
 def solved_at(result: Path) -> np.ndarray:
