@@ -522,7 +522,7 @@ INFINITE[0, 0] = np.inf
         (
             {"experiences": INPUTS[:, :2]},
             ValueError,
-            r"a network that can take .* and experiences .*12, 2\)",
+            r"a network that can take .* and experiences .*, 2\)",
         ),
         ({"experiences": np.float32(1)}, ValueError, r"experiences of shape \(I, \.\.\.\).*got \(\)"),
         ({"experiences": np.array(["a"])}, TypeError, "numeric dtype, got <U1"),
@@ -538,7 +538,11 @@ INFINITE[0, 0] = np.inf
             ValueError,
             "experiences that are integers stay so: give .* floats",
         ),
-        ({"experiences": INFINITE}, ValueError, "expected finite .*, got .* nan or inf for parent 0"),
+        (
+            {"experiences": INFINITE},
+            ValueError,
+            "expected finite .*, got .* nan or inf for parent 0; so are some in the experiences",
+        ),
         ({"per_parent": True}, ValueError, r"experiences of shape \(4, I, \.\.\.\), got \(12, 3\)"),
         ({"params": PARENTS[0], "per_parent": True}, ValueError, "got a single genome"),
         ({"generator": [1, 2]}, ValueError, r"one generator per parent \(4\), got 2"),

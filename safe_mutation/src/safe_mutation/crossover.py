@@ -12,6 +12,7 @@ from torch import Tensor
 from safe_mutation.arguments import doc, documented, require_count
 from safe_mutation.batched_network import planned
 from safe_mutation.crossover_info import CrossoverInfo
+from safe_mutation.experience_sets import naming_experiences
 from safe_mutation.noise import Generator
 from safe_mutation.pairs import Pairs, read_pairs
 from safe_mutation.plain_mode import plain_mode
@@ -75,7 +76,8 @@ class Crossover:
             pairs = read_pairs(
                 self.network, parents, others, experiences, per_parent, generator, self.max_experiences
             )
-            children, share, passes = self._cross(pairs)
+            with naming_experiences(pairs.inputs, pairs.other_inputs):
+                children, share, passes = self._cross(pairs)
             children = children.to(pairs.genomes.dtype)
             restored = pairs.genomes.restore(children)
             if not return_info:

@@ -9,7 +9,8 @@ the outputs are exact for any network, a bidirectional one too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import NamedTuple
 
@@ -18,6 +19,22 @@ import torch
 from torch import Tensor
 
 from safe_mutation.experiences import Experiences, count, leaves, map_leaves, take
+
+
+@contextmanager
+def naming_experiences(*inputs: Experiences | ExperienceSets | None) -> Iterator[None]:
+    """Add to an error about numbers that are not finite that some in the experiences are not either.
+
+    They are not refused before: a network may know what to make of them.
+    """
+    try:
+        yield
+    except ValueError as error:
+        stacks = [stack for one in inputs for stack in getattr(one, "stacks", [one]) if one is not None]
+        found = [leaf for stack in stacks for leaf in leaves(stack) if leaf.is_floating_point()]
+        if "nan or inf" not in str(error) or all(torch.isfinite(leaf).all() for leaf in found):
+            raise
+        raise ValueError(f"{error}; so are some in the experiences") from error
 
 
 class Rectangle(NamedTuple):

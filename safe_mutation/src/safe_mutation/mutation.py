@@ -17,6 +17,7 @@ from safe_mutation.arguments import doc, documented, require_count, require_posi
 from safe_mutation.batched_network import planned
 from safe_mutation.drawing import expand_to_parents, subsample
 from safe_mutation.equal_experiences import counted_once
+from safe_mutation.experience_sets import naming_experiences
 from safe_mutation.experiences import Experiences
 from safe_mutation.flat_network import FlatNetwork
 from safe_mutation.forgotten_per_parent import refuse_forgotten_per_parent
@@ -218,7 +219,8 @@ class Mutation:
             # A sensitivity stands for the experiences, but where children are compared with their parents.
             required = self.needs_experiences and (sensitivity is None or self.divergence is not None)
             request = self._read(params, experiences, per_parent, generator, used=used, required=required)
-            children, info = self._mutate(request, sensitivity, return_info)
+            with naming_experiences(request.inputs):
+                children, info = self._mutate(request, sensitivity, return_info)
             if request.mask is not None:
                 torch.where(request.mask, children, request.params, out=children)
             restored = request.genomes.restore_dtype(children)
