@@ -98,18 +98,30 @@ def test_parameters_are_replaced_wherever_the_module_refers_to_them():
     assert module.listed[0] is module.w1 and not torch.equal(module.w1, before["w1"])
 
 
-def test_parameters_in_a_tuple_are_refused():
+@pytest.mark.parametrize("operator", [SMGSum, SMGAbs, SMGRms, SMGSO])
+def test_parameters_that_are_used_from_a_tuple_are_refused(operator):
     class Own(nn.Module):
         def __init__(self):
             super().__init__()
-            self.weight = nn.Parameter(torch.randn(3, 2))
-            self.all = (self.weight,)
+            self.weight, self.bias = nn.Parameter(torch.randn(3, 2)), nn.Parameter(torch.randn(2))
+            self.all = (self.weight, self.bias)
 
         def forward(self, x):
-            return x @ self.all[0]
+            return x @ self.all[0] + self.bias
 
-    with pytest.raises(ValueError, match="a tuple of some"):
-        SafeMutation(FlatNetwork(Own()))(torch.randn(6), experiences=torch.randn(5, 3))
+    with pytest.raises(ValueError, match=r"outputs use \['weight'\] from elsewhere"):
+        operator(FlatNetwork(Own()), divergence=0.03)(torch.randn(8), experiences=torch.randn(5, 3))
+    assert_diverges_as_said(Listing(), torch.randn(20, 3))
+
+
+class Listing(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+        self.all = tuple(self.parameters())  # for an optimizer
+
+    def forward(self, x):
+        return self.layer(x)
 
 
 def test_outputs_that_no_parameter_of_the_genome_reaches_are_refused():

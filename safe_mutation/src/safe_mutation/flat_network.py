@@ -359,11 +359,16 @@ class FlatNetwork:
         refuse_different_answers(lambda times: host.answers(views, function, times))
 
     def _unreached(self, genome: Tensor, inputs: Experiences) -> tuple[str, ...] | None:
-        """Names of the parameters that the outputs do not depend on; None where there are no gradients."""
+        """Names of the parameters that the outputs do not depend on; None where there are no gradients.
+
+        Raises:
+            ValueError: If they depend on parameters that nothing has taken the place of.
+        """
+        host = self._host(genome)
         views = [view.detach().requires_grad_() for view in self.parts(genome)]
         try:
             with torch.enable_grad():
-                outputs = self._host(genome).call(views, self._function(inputs))
+                outputs = host.call(views, self._function(inputs))
         except RuntimeError as error:
             if lacks_memory(error):
                 raise
@@ -371,6 +376,11 @@ class FlatNetwork:
         if not outputs.requires_grad:
             return None
         reached = leaves_of_graph(outputs)
+        if stray := [n for n, own in zip(self.names, host.parameters, strict=True) if id(own) in reached]:
+            raise ValueError(
+                f"expected a module that refers to its parameters by attributes, lists and dicts, got one "
+                f"whose outputs use {stray} from elsewhere (a tuple?): other weights cannot take their place"
+            )
         return tuple(n for n, view in zip(self.names, views, strict=True) if id(view) not in reached)
 
     def _of_arrays(self, params: np.ndarray, inputs: Any) -> np.ndarray:

@@ -33,6 +33,7 @@ class ModuleHost:
 
     Attributes:
         sequence: Its layers, if it is nothing but linear layers and activations one after the other.
+        parameters: What is replaced.
     """
 
     def __init__(self, module: nn.Module, names: list[str]) -> None:
@@ -51,7 +52,8 @@ class ModuleHost:
             for key, parameter in layer._parameters.items():
                 if parameter is not None and id(parameter) in places:
                     places[id(parameter)].append((layer._parameters, key))
-        self._slots = [(named[name], places[id(named[name])]) for name in names]
+        self.parameters = [named[name] for name in names]
+        self._slots = [places[id(parameter)] for parameter in self.parameters]
 
     def call(self, tensors: Sequence[Any], function: Callable[[nn.Module], Any]) -> Any:
         """Return ``function(module)`` with these tensors in place of the parameters."""
@@ -76,13 +78,13 @@ class ModuleHost:
                 self._fill(tensors)
                 yield self._module
             finally:
-                self._fill([parameter for parameter, _ in self._slots])
+                self._fill(self.parameters)
                 for layer, own in zip(self._embeddings, settings, strict=True):
                     vars(layer).update(own)
                 self._state.restore()
 
     def _fill(self, tensors: Sequence[Any]) -> None:
-        for tensor, (_, slots) in zip(tensors, self._slots, strict=True):
+        for tensor, slots in zip(tensors, self._slots, strict=True):
             for parameters, key in slots:
                 parameters[key] = tensor
         for layer in self._recurrent:  # these keep a second list of their weights

@@ -74,9 +74,6 @@ class ModuleState:
 
         Returns:
             For the identity of each, containers and the keys in them.
-
-        Raises:
-            ValueError: If one is in a tuple or a set, in which nothing can take its place.
         """
         found: dict[int, list[tuple[Any, Any]]] = {id(one): [] for one in parameters}
         for mapping, saved in self._dicts:
@@ -87,12 +84,6 @@ class ModuleState:
             for index, value in enumerate(items):
                 if id(value) in found:
                     found[id(value)].append((sequence, index))
-        for thing in self._seen.values():
-            if isinstance(thing, (tuple, set)) and any(id(value) in found for value in thing):
-                raise ValueError(
-                    f"expected a module that refers to its parameters by attributes, lists and dicts, got a "
-                    f"{type(thing).__name__} of some: other weights could not take their place in it"
-                )
         return found
 
     def restore(self) -> None:
