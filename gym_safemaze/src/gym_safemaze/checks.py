@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 LARGEST_COUNT = 2**31 - 1
 
 
+def is_integer(value: Any) -> bool:
+    """Whether a value is an integer, Python's or numpy's, and no bool."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
 def check_count(name: str, value: Any) -> int:
     """Return the argument `name` as an int if it is an integer from 1 to 2**31 - 1, or raise a ValueError."""
-    is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not is_integer or value < 1:
+    if not is_integer(value) or value < 1:
         raise ValueError(f"expected {name} to be an integer of at least 1, got {value!r}")
     if value > LARGEST_COUNT:
         raise ValueError(f"expected {name} to be at most {LARGEST_COUNT}, got {value}")

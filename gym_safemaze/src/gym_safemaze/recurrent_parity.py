@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Any
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
-from gym_safemaze.checks import as_array, check_choice, check_count
+from gym_safemaze.checks import as_array, check_choice, check_count, is_integer
 from gym_safemaze.drawing import BREADCRUMBS, GOAL, INK, ROBOT, SENSOR, TRAJECTORY, Canvas
 from gym_safemaze.lane_vector_env import LaneVectorEnv
 from gym_safemaze.lanes import LaneEnv, Mask, Options, StepResult
@@ -30,10 +29,6 @@ def bits_of(numbers: NDArray, length: int) -> NDArray[np.int8]:
     if numbers.dtype != np.object_:
         shifts = np.minimum(shifts, 63)  # the most that a number of 64 bits can be shifted by
     return (numbers[:, np.newaxis] >> shifts & 1).astype(np.int8)
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def answer_probabilities(actions: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -138,7 +133,7 @@ class RecurrentParityLanes:
             return np.broadcast_to(bits.astype(np.int8), shapes[1])
         if "number" in options:
             numbers = np.array(options["number"], dtype=np.object_)  # no integer is too large for that
-            fits = all(_is_integer(n) and 0 <= int(n) < 2**self.length for n in numbers.flat)
+            fits = all(is_integer(n) and 0 <= int(n) < 2**self.length for n in numbers.flat)
             if numbers.shape not in ((), (self.num_lanes,)) or not fits:
                 raise ValueError(
                     f"expected option 'number' to be integers in [0, 2**{self.length}), one for all lanes or "
