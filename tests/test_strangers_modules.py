@@ -98,6 +98,36 @@ def test_parameters_are_replaced_wherever_the_module_refers_to_them():
     assert module.listed[0] is module.w1 and not torch.equal(module.w1, before["w1"])
 
 
+class Clearing(nn.Module):
+    """Empties and fills lists of its weights while it computes."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+        self.used, self.active = [self.layer.weight], [self.layer.weight, self.layer.bias]
+
+    def forward(self, x):
+        self.used.clear()
+        self.active[:] = [self.layer.bias]
+        return self.layer(x)
+
+
+class Fixed(list):
+    def __setitem__(self, index, value):
+        raise TypeError("immutable")
+
+
+def test_lists_of_weights_that_a_module_changes_are_put_back():
+    module = Clearing()
+    module.fixed = Fixed([module.layer.weight])
+    seen = torch.randn(20, 3)
+    SafeMutation(FlatNetwork(module)).mutate_(module, experiences=seen, generator=1)
+    assert isinstance(module.layer.weight, nn.Parameter)
+    assert [id(one) for one in module.used + module.active + module.fixed] == [
+        id(one) for one in (module.layer.weight, module.layer.weight, module.layer.bias, module.layer.weight)
+    ]
+
+
 @pytest.mark.parametrize("operator", [SMGSum, SMGAbs, SMGRms, SMGSO])
 def test_parameters_that_are_used_from_a_tuple_are_refused(operator):
     class Own(nn.Module):
@@ -168,6 +198,39 @@ def test_settings_for_training_an_embedding_do_not_matter(settings, operator):
         )
     for name, value in settings.items():
         assert getattr(module.table, name) == value
+
+
+class Masked(nn.Module):
+    """Looks up its padding, as most do that pad."""
+
+    def __init__(self):
+        super().__init__()
+        self.table, self.head = nn.Embedding(6, 4, padding_idx=0), nn.Linear(4, 2)
+
+    def forward(self, x):
+        mask = (x != self.table.padding_idx).unsqueeze(-1)
+        return self.head((torch.tanh(self.table(x)) * mask).sum(1))
+
+
+class Bagged(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.bag = nn.EmbeddingBag(6, 4, padding_idx=0, mode="sum", sparse=True)
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.head(torch.tanh(self.bag(x)))
+
+
+@pytest.mark.parametrize("module", [Masked, Bagged])
+def test_modules_that_look_up_their_padding_compute_what_they_do_alone(module):
+    torch.manual_seed(0)
+    tokens = torch.randint(0, 6, (40, 3))
+    policy = module()
+    network = FlatNetwork(policy)
+    torch.testing.assert_close(network(network.flatten(), tokens), policy(tokens))
+    # SM-G-SO needs derivatives of bags that torch does not have.
+    assert_diverges_as_said(policy, tokens, operators=OPERATORS[:-1] if module is Bagged else OPERATORS)
 
 
 def test_embeddings_called_as_functions_agree_with_single_genomes():
@@ -291,7 +354,18 @@ def test_parameters_that_cannot_keep_what_is_written_are_refused_before_any_is()
     columns = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 4))
     both = torch.randn(4, 8)
     columns[0].weight.data, columns[2].weight.data = both[:, :4], both[:, 4:]
-    for made_from, module, message in ((layers, frozen, "inference mode"), (shared, shared, "the same")):
+    apart = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 4))  # another lies between
+    storage = torch.randn(100)
+    apart[0].weight.data = storage.as_strided((4, 4), (10, 1))
+    apart[0].bias.data, apart[2].weight.data = storage[4:8], storage.as_strided((4, 4), (4, 1), 33)
+    expanded = nn.Sequential(nn.Linear(3, 6), nn.Tanh(), nn.Linear(6, 2))
+    expanded[2].bias.data = torch.zeros(1).expand(2)
+    for made_from, module, message in (
+        (layers, frozen, "inference mode"),
+        (shared, shared, "the same"),
+        (apart, apart, "'0.weight' and '2.weight' in the same"),
+        (layers, expanded, "'2.bias', which is expanded"),
+    ):
         network = FlatNetwork(made_from)
         before = [parameter.clone() for parameter in module.parameters()]
         with pytest.raises(ValueError, match=message):
@@ -365,6 +439,11 @@ def test_the_divergence_of_a_child_is_that_of_the_one_given_back(dtype):
     ):
         child, info = op(parent, experiences=seen, generator=1, return_info=True)
         outputs = [network(genome.double(), seen.double()) for genome in (parent, child)]
+        true = (outputs[1] - outputs[0]).square().sum(-1).mean().item()
+        assert info.divergence == pytest.approx(true, rel=1e-3, abs=1e-12)
+        changed = network.load_(copy.deepcopy(module).to(dtype), parent)
+        _, info = op.mutate_(changed, experiences=seen, generator=1, return_info=True)
+        outputs = [network(genome.double(), seen.double()) for genome in (parent, network.flatten(changed))]
         true = (outputs[1] - outputs[0]).square().sum(-1).mean().item()
         assert info.divergence == pytest.approx(true, rel=1e-3, abs=1e-12)
 

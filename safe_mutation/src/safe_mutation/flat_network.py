@@ -82,8 +82,6 @@ class FlatNetwork:
         self._adopt(copy_module(module))
         self._forward = forward
         trainable = trainable_parameters(self._module)
-        if not trainable:
-            raise ValueError(f"expected trainable parameters, got a {type(module).__name__} without any")
         self.names = list(trainable)
         self._shapes = [p.shape for p in trainable.values()]
         self._sizes = [p.numel() for p in trainable.values()]
@@ -378,8 +376,8 @@ class FlatNetwork:
         reached = leaves_of_graph(outputs)
         if stray := [n for n, own in zip(self.names, host.parameters, strict=True) if id(own) in reached]:
             raise ValueError(
-                f"expected a module that refers to its parameters by attributes, lists and dicts, got one "
-                f"whose outputs use {stray} from elsewhere (a tuple?): other weights cannot take their place"
+                "expected a module that refers to its parameters by attributes, lists and dicts, got one "
+                f"whose outputs use {stray} from elsewhere (a tuple, a partial?), where they cannot be replaced"
             )
         return tuple(n for n, view in zip(self.names, views, strict=True) if id(view) not in reached)
 

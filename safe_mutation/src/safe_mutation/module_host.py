@@ -12,7 +12,7 @@ from torch import nn
 
 from safe_mutation.layer_sequence import sequence_of
 from safe_mutation.module_state import ModuleState
-from safe_mutation.plain_kernels import OwnKernels, PlainKernels
+from safe_mutation.plain_kernels import ExactEmbeddings, OwnKernels, PlainKernels
 from safe_mutation.torch_internals import is_dual, is_transformed
 
 _RECURRENT = (nn.RNNBase, nn.RNNCellBase)
@@ -45,15 +45,16 @@ class ModuleHost:
         self._recurrent = [layer for layer in layers if isinstance(layer, nn.RNNBase)]
         self._cells = any(isinstance(layer, _RECURRENT) for layer in layers)
         self._attention = any(isinstance(layer, nn.MultiheadAttention) for layer in layers)
-        self._embeddings = [layer for layer in layers if isinstance(layer, _EMBEDDINGS)]
-        named = dict(module.named_parameters())
-        places = self._state.places([named[name] for name in names])
+        self._embeddings = any(isinstance(layer, _EMBEDDINGS) for layer in layers)
+        places: dict[int, list[tuple[dict[str, Any], str]]] = {}  # more than one where a parameter is tied
         for layer in layers:
             for key, parameter in layer._parameters.items():
-                if parameter is not None and id(parameter) in places:
-                    places[id(parameter)].append((layer._parameters, key))
+                if parameter is not None:
+                    places.setdefault(id(parameter), []).append((layer._parameters, key))
+        named = dict(module.named_parameters())
         self.parameters = [named[name] for name in names]
         self._slots = [places[id(parameter)] for parameter in self.parameters]
+        self._references = self._state.references(self.parameters)
 
     def call(self, tensors: Sequence[Any], function: Callable[[nn.Module], Any]) -> Any:
         """Return ``function(module)`` with these tensors in place of the parameters."""
@@ -61,7 +62,9 @@ class ModuleHost:
 
     def answers(self, tensors: Sequence[Any], function: Callable[[nn.Module], Any], times: int) -> list[Any]:
         """The same a number of times, without forgetting anything in between."""
-        with self._holding(tensors) as module, self._differentiable_kernels(tensors), _no_second_run(tensors):
+        embeddings = ExactEmbeddings() if self._embeddings else nullcontext()
+        kernels = self._differentiable_kernels(tensors)
+        with self._holding(tensors) as module, embeddings, kernels, _no_second_run(tensors):
             return [function(module) for _ in range(times)]
 
     def alone(self) -> AbstractContextManager[Any]:
@@ -71,17 +74,15 @@ class ModuleHost:
     @contextmanager
     def _holding(self, tensors: Sequence[Any]) -> Iterator[nn.Module]:
         with self._lock:
-            settings = [{key: getattr(layer, key) for key in _exact(layer)} for layer in self._embeddings]
             try:
-                for layer in self._embeddings:
-                    vars(layer).update(_exact(layer))
+                for tensor, places in zip(tensors, self._references, strict=True):
+                    for container, key in places:
+                        container[key] = tensor
                 self._fill(tensors)
                 yield self._module
             finally:
                 self._fill(self.parameters)
-                for layer, own in zip(self._embeddings, settings, strict=True):
-                    vars(layer).update(own)
-                self._state.restore()
+                self._state.restore()  # with the references
 
     def _fill(self, tensors: Sequence[Any]) -> None:
         for tensor, slots in zip(tensors, self._slots, strict=True):
@@ -98,13 +99,6 @@ class ModuleHost:
         if self._recurrent and any(tensor.is_cuda for tensor in tensors):
             return PlainKernels()  # cuDNN's recurrent kernels have no gradients in eval mode
         return OwnKernels() if self._attention else nullcontext()
-
-
-def _exact(layer: nn.Module) -> dict[str, Any]:
-    """Settings of an embedding with which its gradients are those of its outputs, not what training needs."""
-    exact: dict[str, Any] = {"sparse": False, "scale_grad_by_freq": False}
-    # A bag leaves padding out of its sum; in an embedding it only keeps a row from being trained.
-    return exact if isinstance(layer, nn.EmbeddingBag) else exact | {"padding_idx": None}
 
 
 def _no_second_run(tensors: Sequence[Any]) -> AbstractContextManager[Any]:

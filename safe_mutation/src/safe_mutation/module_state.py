@@ -66,25 +66,23 @@ class ModuleState:
         while todo:
             todo += self._visit(todo.pop())
 
-    def places(self, parameters: Sequence[nn.Parameter]) -> dict[int, list[tuple[Any, Any]]]:
+    def references(self, parameters: Sequence[nn.Parameter]) -> list[list[tuple[Any, Any]]]:
         """Where the module refers to parameters, other than as its layers' own: in lists, dicts, attributes.
 
         Args:
             parameters: Those looked for.
 
         Returns:
-            For the identity of each, containers and the keys in them.
+            For each of them containers and the keys in them; only such that can be written to.
         """
         found: dict[int, list[tuple[Any, Any]]] = {id(one): [] for one in parameters}
-        for mapping, saved in self._dicts:
-            for key, value in saved.items():
-                if id(value) in found:
-                    found[id(value)].append((mapping, key))
-        for sequence, items in self._sequences:
-            for index, value in enumerate(items):
-                if id(value) in found:
-                    found[id(value)].append((sequence, index))
-        return found
+        held: list[tuple[Any, Any]] = [(mapping, saved.items()) for mapping, saved in self._dicts]
+        held += [(sequence, enumerate(items)) for sequence, items in self._sequences]
+        for container, items in held:
+            for key, value in items:
+                if id(value) in found and _writable(container, key):
+                    found[id(value)].append((container, key))
+        return list(found.values())
 
     def restore(self) -> None:
         """Bring the state back."""
@@ -146,6 +144,14 @@ class ModuleState:
         if isinstance(getattr(thing, "__dict__", None), dict):
             return [vars(thing)]
         return []
+
+
+def _writable(container: Any, key: Any) -> bool:
+    try:
+        container[key] = container[key]
+    except Exception:  # a class of its own
+        return False
+    return True
 
 
 def _same(tensor: Tensor, values: Tensor) -> bool:

@@ -265,7 +265,7 @@ class Mutation:
         refuse_unwritable(trainable)
         parameters = list(trainable.values())
         dtype = reduce(torch.promote_types, [p.dtype for p in parameters])
-        if self.divergence is None and self.precision is None:
+        if self.divergence is None and self.precision is None and not return_info:
             # As they are computed: of a large module in half precision there is no room for both.
             dtype = torch.promote_types(dtype, torch.float32)
         sizes = [p.numel() for p in parameters]

@@ -29,6 +29,23 @@ class OwnKernels(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
+class ExactEmbeddings(TorchFunctionMode):
+    """Gives embeddings the gradients of their outputs, whatever their settings ask for in training.
+
+    Padding keeps a row of an embedding from being trained; a bag leaves it out of its sum, and shall.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is functional.embedding:
+            kwargs = kwargs | {"padding_idx": None, "scale_grad_by_freq": False, "sparse": False}
+        elif func is functional.embedding_bag:
+            kwargs = kwargs | {"scale_grad_by_freq": False, "sparse": False}
+        return func(*args, **kwargs)
+
+
 class PlainKernels(TorchFunctionMode):
     """Replaces recurrent layers, recurrent cells and attention by their elementary operations."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -42,7 +41,7 @@ def refuse_unwritable(parameters: Mapping[str, Tensor]) -> None:
     """Refuse parameters, by name, that do not keep what is written into them, before anything is.
 
     Raises:
-        ValueError: If one was made in inference mode, or shares its memory with another.
+        ValueError: If one was made in inference mode, is expanded, or shares memory with another.
     """
     for name, parameter in parameters.items():
         if parameter.is_inference() and not torch.is_inference_mode_enabled():
@@ -50,13 +49,23 @@ def refuse_unwritable(parameters: Mapping[str, Tensor]) -> None:
                 f"expected parameters that can be written to, got {name!r}, which was made in inference "
                 "mode: copy.deepcopy(module) outside of that can be"
             )
-    extents = sorted((*_extent(parameter), name) for name, parameter in parameters.items())
-    for (place, _, end, first), (other, start, _, second) in pairwise(extents):
-        if place == other and start < end and _overlap(parameters[first], parameters[second]):
+        steps = zip(parameter.shape, parameter.stride(), strict=True)
+        if any(stride == 0 and size > 1 for size, stride in steps):
             raise ValueError(
-                f"expected parameters with memory of their own, got {first!r} and {second!r} in the same: "
-                "tie them as one parameter of both layers"
+                f"expected parameters with a place in memory for each number, got {name!r}, which is "
+                "expanded: clone it"
             )
+    before: list[tuple[int, int, int, str]] = []
+    for extent in sorted((*_extent(parameter), name) for name, parameter in parameters.items()):
+        place, start, _, name = extent
+        before = [other for other in before if other[0] == place and other[2] > start]
+        for *_, other in before:
+            if _overlap(parameters[name], parameters[other]):
+                raise ValueError(
+                    f"expected parameters with memory of their own, got {other!r} and {name!r} in the same: "
+                    "tie them as one parameter of both layers"
+                )
+        before.append(extent)
 
 
 def _extent(parameter: Tensor) -> tuple[int, int, int]:
@@ -70,4 +79,4 @@ def _overlap(first: Tensor, second: Tensor) -> bool:
     """Whether two tensors of one storage, which may be columns of one matrix, have places in common."""
     numbers = torch.arange(max(_extent(first)[2], _extent(second)[2]))
     both = (numbers.as_strided(one.shape, one.stride(), one.storage_offset()) for one in (first, second))
-    return bool(torch.isin(*both).any())
+    return bool(torch.isin(*(places.reshape(-1) for places in both)).any())
