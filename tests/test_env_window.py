@@ -29,12 +29,14 @@ def test_closing_another_window_does_not_matter(other):
     env.close()
 
 
-def test_closing_a_window_that_another_has_taken_over_leaves_it_open():
-    first, second = (gym.make("safemaze/TopdownMaze-v0", render_mode="human") for _ in range(2))
+@pytest.mark.parametrize("other", ["safemaze/TopdownMaze-v0", "safemaze/FirstPersonMaze-v0", "CartPole-v1"])
+def test_closing_a_window_that_another_has_taken_over_leaves_it_open(other):
+    first = gym.make("safemaze/TopdownMaze-v0", render_mode="human")
+    second = gym.make(other, render_mode="human")
     first.reset()
     second.reset()
-    pygame.display.quit()
-    second.step(0)
     first.close()
+    second.step(0)
     assert pygame.display.get_init()
     second.close()
+    assert not pygame.display.get_init()

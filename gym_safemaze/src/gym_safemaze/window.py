@@ -4,6 +4,7 @@ pygame is imported when the first picture is shown and at no other time; only it
 since its sound part can take seconds. Without a screen SDL draws into memory.
 """
 
+import weakref
 from types import ModuleType
 from typing import Any
 
@@ -27,14 +28,18 @@ class Window:
     def __init__(self) -> None:
         self._surface: Any = None
         self._clock: Any = None
+        self._size = (0, 0)
+
+    _owner: "weakref.ref[Window] | None" = None  # whose picture is in the only window of the process
 
     def show(self, picture: NDArray[np.uint8], fps: int) -> None:
         """Show `picture` (height, width, 3), waiting so that at most `fps` pictures a second are seen."""
         pygame = import_pygame()
         size = (picture.shape[1], picture.shape[0])
-        if not self._is_open(pygame) or self._surface.get_size() != size:
+        if not self._is_open(pygame) or self._size != size:
+            Window._owner = weakref.ref(self)
             pygame.display.init()
-            self._surface = pygame.display.set_mode(size)
+            self._surface, self._size = pygame.display.set_mode(size), size
             self._clock = pygame.time.Clock()
             pygame.display.set_caption("safemaze")
         pygame.event.pump()
@@ -52,7 +57,9 @@ class Window:
 
     def _is_open(self, pygame: ModuleType) -> bool:
         """Whether the process's only window, which others may have closed or taken over, is this one."""
-        return self._surface is not None and pygame.display.get_surface() is self._surface
+        shown = pygame.display.get_surface()  # the same for all who take it over, perhaps in another size
+        mine = Window._owner is not None and Window._owner() is self and shown is not None
+        return mine and shown is self._surface and shown.get_size() == self._size
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_surface": None, "_clock": None}
+        return {"_surface": None, "_clock": None, "_size": (0, 0)}
