@@ -205,6 +205,15 @@ def test_the_square_at_a_corner_counts_for_those_who_cut_it():
     assert info["solved"]
 
 
+@pytest.mark.parametrize("maze", [["#####", "#Sx##", "#.x##", "#####"], ["#####", "#S.##", "#xx##", "#####"]])
+def test_a_corner_cut_counts_the_same_in_a_mirrored_maze(maze):
+    env = gym.make(ID, maze=maze, frame_skip=1, start_angle=0).unwrapped
+    env.reset(options={"position": (1.97, 1.97), "heading": 45.0})
+    *_, info = env.step(2)
+    assert info["behavior"].astype(int).tolist() == [2, 2]
+    assert info["solved"] and env.lanes.state["reached"].tolist() == [2]
+
+
 def test_the_widest_body_that_is_accepted_walks_a_corridor():
     widest = np.nextafter(0.5 - GAP, 0)
     env = gym.make(ID, maze=["########", "#Sxxxxx#", "########"], body_radius=widest, start_angle=0)
@@ -278,16 +287,19 @@ def test_colours_and_textures_by_argument():
     [
         ["#" * 130, "#S" + "x" * 127 + "#", "#" * 130],
         ["###", "#S#", *["#x#"] * 999, "###"],
+        ["#" * 9000, "#S" + "x" * 8997 + "#", "#" * 9000],
         ["####", "#Sx#", "####"],
     ],
 )
 @pytest.mark.parametrize("name", ["TopdownMaze", "FirstPersonMaze", "BreadcrumbHardMaze"])
 def test_pictures_of_long_mazes_are_no_longer_than_a_screen(name, maze):
+    if name == "BreadcrumbHardMaze" and len(maze[0]) > 1000:
+        return  # refused as too large for robots
     env = gym.make(f"safemaze/{name}-v0", maze=maze, render_mode="rgb_array")
     env.reset()
     height, width, _ = env.render().shape
     assert 200 <= max(height, width) <= 2048 + 64 * 6  # the walker's view is beside the map
-    assert min(height, width) >= 6
+    assert min(height, width) >= 16
 
 
 def test_rendering_shows_the_view_beside_the_map():

@@ -33,6 +33,7 @@ GOAL: Color = (46, 139, 87)
 
 _NO_COLOR: Color = (255, 0, 255)  # stands for "nothing drawn here" on transparent sheets
 _MARGIN = 4.0  # units of paper around the maze
+_SHORTEST = 16  # pixels of a side at least
 _LONGEST = 2048  # pixels of the longer side of an environment's picture
 _OVERSAMPLING = 2  # pictures are drawn larger and shrunk, which smooths every edge
 
@@ -54,7 +55,7 @@ class Canvas:
     def __init__(self, width: float, height: float, scale: float) -> None:
         self._pygame = import_pygame()
         self._scale = scale * _OVERSAMPLING
-        self._size = (round((width + 2 * _MARGIN) * scale), round((height + 2 * _MARGIN) * scale))
+        self._size = tuple(max(_SHORTEST, round((side + 2 * _MARGIN) * scale)) for side in (width, height))
         self._surface = self._pygame.Surface([_OVERSAMPLING * side for side in self._size], depth=32)
         self._surface.fill(PAPER)
 

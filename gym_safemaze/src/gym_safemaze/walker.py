@@ -45,18 +45,23 @@ def _slide(walls: NDArray[np.bool_], along: float, across: float, move: float, r
 
 
 @kernel
-def _score(lane: Any, path: NDArray[np.int64]) -> None:
-    """Record how far along the path the lane is; a square counts once all before it have been reached."""
-    x, y = lane.pose[0], lane.pose[1]
-    row, column, last = int(y), int(x), path.shape[0] - 1
-    k = lane.reached
+def _reach(lane: Any, path: NDArray[np.int64], row: int, column: int) -> None:
+    """Record that the lane has been in a square, which counts once all before it have been reached."""
+    k, last = lane.reached, path.shape[0] - 1
     if k < last and path[k + 1, 0] == row and path[k + 1, 1] == column:
-        k += 1
-        lane.reached = k
-    if path[k, 0] != row or path[k, 1] != column:
-        return
-    if k == last:
+        lane.reached = k + 1
+    if lane.reached == last:
         lane.fitness, lane.solved = last - 0.5, True
+
+
+@kernel
+def _score(lane: Any, path: NDArray[np.int64]) -> None:
+    """Record how far along the path the lane is."""
+    x, y = lane.pose[0], lane.pose[1]
+    row, column = int(y), int(x)
+    _reach(lane, path, row, column)
+    k = lane.reached
+    if lane.solved or path[k, 0] != row or path[k, 1] != column:
         return
     # the mean of the way in and the way out of this square, which on a straight stretch are the same
     before, scale = (k - 1, 0.5) if k > 0 else (0, 1.0)
@@ -111,11 +116,13 @@ def advance_lanes(
             x0, y0, radians = lane.pose[0], lane.pose[1], math.radians(lane.pose[2])
             x = _slide(walls, x0, y0, move * math.cos(radians), radius)
             y = _slide(across_walls, y0, x, move * math.sin(radians), radius)
-            lane.pose[0] = x
-            if int(x) != int(x0) and int(y) != int(y0):
-                _score(lane, path)  # the square at the corner, which a fast walker crosses within a frame
-            lane.pose[1] = y
+            lane.pose[0], lane.pose[1] = x, y
             lane.steps += 1
+            if int(x) != int(x0) and int(y) != int(
+                y0
+            ):  # from corner to corner: the body is in all four squares
+                _reach(lane, path, int(y0), int(x))
+                _reach(lane, path, int(y), int(x0))
             _score(lane, path)
             if lane.solved:
                 break
