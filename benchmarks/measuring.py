@@ -54,9 +54,9 @@ class PeakMemory:
 
 
 def fresh_process(program: str) -> str:
-    """What a program prints in a process of its own, which finds modules where this one does."""
+    """What a program prints in a process of its own, with one torch thread, which finds the same modules."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", program]
+    command = [sys.executable, "-c", f"import torch; torch.set_num_threads(1); {program}"]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
 
 

@@ -12,7 +12,9 @@ keeps, coverage and QD score are those of one grid of 50 x 50 places, into which
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -110,15 +112,29 @@ def search(algorithm: str, method: str, seed: int, evaluations: int) -> tuple[di
 
 
 def read_runs(algorithm: str, results: Path) -> list[dict]:
-    """The runs that are there."""
-    path = results / f"{algorithm}.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    """The runs that are there.
+
+    Raises:
+        ValueError: If a line is none; the message names it.
+    """
+    path, runs = results / f"{algorithm}.jsonl", []
+    for number, line in enumerate(path.read_text().splitlines() if path.exists() else (), start=1):
+        try:
+            runs.append(json.loads(line))
+        except ValueError:
+            raise ValueError(f"line {number} of {path} is not a whole run: remove it") from None
+    return runs
 
 
 def keep(record: dict, algorithm: str, results: Path) -> None:
     """Add a run to those that are there; whenever this is cut short, the file holds whole runs."""
-    lines = [json.dumps(run) for run in (*read_runs(algorithm, results), record)]
-    write_atomically(results / f"{algorithm}.jsonl", ("\n".join(lines) + "\n").encode())
+    folder = os.open(results, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # another command may add one at the same time
+        lines = [json.dumps(run) for run in (*read_runs(algorithm, results), record)]
+        write_atomically(results / f"{algorithm}.jsonl", ("\n".join(lines) + "\n").encode())
+    finally:
+        os.close(folder)
 
 
 def draw(algorithm: str, results: Path) -> None:
@@ -194,7 +210,11 @@ def main() -> None:
     options = parser.parse_args()
     if options.evaluations < EVERY or options.evaluations % EVERY:
         parser.error(f"argument --evaluations: expected a multiple of {EVERY}, got {options.evaluations}")
-    budgets = {run["evaluations"][-1] for run in read_runs(options.algorithm, options.results)}
+    try:
+        known = read_runs(options.algorithm, options.results)
+    except ValueError as error:
+        parser.error(str(error))
+    budgets = {max(run["evaluations"], default=0) for run in known}
     if budgets - {options.evaluations}:
         parser.error(
             f"argument --evaluations: expected {budgets.pop()}, as of the runs in {options.results}, "

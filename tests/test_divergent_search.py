@@ -1,6 +1,8 @@
 """Divergent search: what a run records, that it goes on where it was cut short, and what is drawn of it."""
 
 import json
+import re
+import threading
 
 import numpy as np
 import pytest
@@ -91,6 +93,33 @@ def test_runs_of_other_budgets_are_not_mixed(evaluations, message, tmp_path, mon
         divergent_search.main()
     assert message in capsys.readouterr().err
     assert (tmp_path / "map-elites.jsonl").read_text() == there
+
+
+BROKEN = ('{"method": "con', "line 2 of .*jsonl is not a whole run")
+
+
+@pytest.mark.parametrize("line, message", [BROKEN, ('{"evaluations": []}', "expected 0")])
+def test_files_of_earlier_versions_are_named(line, message, tmp_path, monkeypatch, capsys):
+    there = json.dumps({"method": "control", "seed": 1, "evaluations": [500]}) + "\n"
+    (tmp_path / "map-elites.jsonl").write_text((there if "whole" in message else "") + line)
+    arguments = ["map-elites", "control", "--evaluations", "500", "--results", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", ["x", *arguments])
+    with pytest.raises(SystemExit):
+        divergent_search.main()
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_commands_side_by_side_lose_no_runs(tmp_path):
+    def add(name):
+        for number in range(20):
+            divergent_search.keep({"name": name, "number": number}, "map-elites", tmp_path)
+
+    threads = [threading.Thread(target=add, args=(name,)) for name in "abc"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(divergent_search.read_runs("map-elites", tmp_path)) == 60
 
 
 def test_a_place_is_as_dark_as_runs_have_ended_there(tmp_path, monkeypatch):

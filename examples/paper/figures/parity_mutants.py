@@ -56,7 +56,7 @@ class Mutations(Computation):
                 mutator: [self._mutants(mutator, *numbered, MUTATIONS) for numbered in enumerate(genomes)]
                 for mutator in MUTATORS
             }
-            if evolved_by == "control" and genomes:
+            if evolved_by == "control":
                 for mutator in MUTATORS:
                     histogram[mutator] = self._mutants(mutator, 0, genomes[0], HISTOGRAM)
         return {"correct": correct, "histogram": histogram}
