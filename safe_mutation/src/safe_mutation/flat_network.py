@@ -377,7 +377,7 @@ class FlatNetwork:
         if stray := [n for n, own in zip(self.names, host.parameters, strict=True) if id(own) in reached]:
             raise ValueError(
                 "expected a module that refers to its parameters by attributes, lists and dicts, got one "
-                f"whose outputs use {stray} from elsewhere (a tuple, a partial?), where they cannot be replaced"
+                f"whose outputs use {stray} from elsewhere (a tuple, a partial?): they cannot be replaced"
             )
         return tuple(n for n, view in zip(self.names, views, strict=True) if id(view) not in reached)
 
