@@ -355,7 +355,7 @@ def test_checkpoints_are_written_beside_the_search_and_hold_what_was_true_then(t
         (["--workers", "0"], "argument --workers: expected at least 1, got 0"),
         (["--lag", "0"], "argument --lag: expected at least 1, got 0"),
         (["--group", "-1"], "argument --group: expected at least 1, got -1"),
-        (["--time-limit", "0"], "argument --time-limit: expected a positive number, got 0"),
+        (["--time-limit", "0"], "argument --time-limit: expected a positive number up to 1e+08, got 0"),
         (["--algorithm", "hill-climber", "--lag", "2"], "expected a lag of 1 for hill-climber"),
         (["--ray", "nowhere"], "expected a Ray cluster as HOST:PORT or auto, got 'nowhere'"),
         (["--ray", "127.0.0.1:9"], "expected a Ray cluster at 127.0.0.1:9, got"),
