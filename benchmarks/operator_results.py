@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 from itertools import product
 from pathlib import Path
@@ -13,6 +12,9 @@ import numpy as np
 import torch
 from measuring import processor
 from operator_cases import NETS, OPERATORS
+
+from evolution.atomic_file import write_atomically
+from paper.markdown import markdown_table
 
 RESULTS = Path(__file__).with_name("operators.json")
 NUMBERS = ("1", "20", "100", "250")  # of parents
@@ -37,9 +39,7 @@ def save(section: str, key: str, value: Any) -> None:
         "threads": 1,
     }
     results.setdefault(section, {})[key] = value
-    draft = RESULTS.with_suffix(".part")
-    draft.write_text(json.dumps(results, indent=1) + "\n")
-    os.replace(draft, RESULTS)  # a kill while writing loses nothing
+    write_atomically(RESULTS, (json.dumps(results, indent=1) + "\n").encode())
 
 
 def tables(results: dict[str, Any]) -> str:
@@ -52,12 +52,11 @@ def tables(results: dict[str, Any]) -> str:
         _in_place(results.get("in place", {})),
         *(_population(results.get(f"population {on}", {}), f"parents{name}") for on, name in DEVICES.items()),
     ]
-    return "\n\n".join(table for table in made if table)
+    return "\n".join(table for table in made if table)
 
 
 def _table(titles: list[str], rows: list[list[str]]) -> str:
-    lines = [titles, ["---"] * len(titles), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) if rows else ""
+    return markdown_table(titles, rows) if rows else ""
 
 
 def _times(found: dict[str, Any]) -> str:

@@ -128,7 +128,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.what == "table":
-        print(tables(load()))
+        print(tables(load()), end="")
         return
     for net in options.nets:
         if options.what == "default":

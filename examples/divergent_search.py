@@ -28,6 +28,7 @@ from scipy.stats import mannwhitneyu
 from evolution.atomic_file import write_atomically
 from evolution.domains.breadcrumb_hard_maze import BreadcrumbHardMaze
 from evolution.domains.hard_maze_picture import draw_maze
+from paper.markdown import markdown_table
 from paper.style import COLOURS, METHODS, save_figure
 from safe_mutation import make
 
@@ -178,7 +179,7 @@ def draw_archives(algorithm: str, results: Path) -> None:
 
 def table(algorithm: str, results: Path) -> str:
     """Coverage and QD score at the end, median and quartiles; p of the score against the control's."""
-    rows = [f"| {algorithm} | runs | coverage | QD score | p | solved |", "|---|---|---|---|---|---|"]
+    rows = []
     runs = read_runs(algorithm, results)
     scores = {method: [run["qd_score"][-1] for run in runs if run["method"] == method] for method in METHODS}
     for method in METHODS:
@@ -188,9 +189,8 @@ def table(algorithm: str, results: Path) -> str:
             different = method != "control" and bool(scores["control"])
             p = f"{mannwhitneyu(scores[method], scores['control']).pvalue:.1g}" if different else ""
             solved = sum(run["solved_at"] is not None for run in mine)
-            cells = [method, f"{len(mine)}", coverage, quartiles(scores[method], ",.0f"), p, f"{solved}"]
-            rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join(rows)
+            rows.append([method, f"{len(mine)}", coverage, quartiles(scores[method], ",.0f"), p, f"{solved}"])
+    return markdown_table([algorithm, "runs", "coverage", "QD score", "p", "solved"], rows)
 
 
 def quartiles(values: list[float], spec: str) -> str:
@@ -230,7 +230,7 @@ def main() -> None:
                 keep(record, options.algorithm, options.results)
     draw(options.algorithm, options.results)
     draw_archives(options.algorithm, options.results)
-    print(table(options.algorithm, options.results))
+    print(table(options.algorithm, options.results), end="")
 
 
 if __name__ == "__main__":
