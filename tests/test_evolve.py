@@ -18,6 +18,7 @@ import torch
 
 import evolve
 import reproduce
+from command_lines import assert_refused
 from evolution import checkpoint
 from evolution.domains import DOMAINS
 from evolution.domains.recurrent_parity import RecurrentParity
@@ -188,14 +189,7 @@ def test_an_interrupted_run_goes_on_to_the_same_end(tmp_path):
 )
 def test_bad_input_is_one_line_and_status_2(arguments, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    try:
-        status = evolve.main(arguments)
-    except SystemExit as stop:
-        status = stop.code
-    errors = capsys.readouterr().err
-    assert status == 2
-    assert message in errors
-    assert "Traceback" not in errors
+    assert_refused(evolve.main, arguments, message, capsys)
     assert files(tmp_path) == {}
 
 
@@ -334,12 +328,8 @@ def test_the_open_choices_run_and_are_compared(tmp_path, monkeypatch):
     ],
 )
 def test_arguments_that_a_figure_does_not_follow_are_refused(arguments, message, tmp_path, capsys):
-    try:
-        status = reproduce.main([*arguments, "--results", str(tmp_path), "--work", str(tmp_path / "work")])
-    except SystemExit as stop:
-        status = stop.code
-    assert status == 2
-    assert message in capsys.readouterr().err
+    folders = ["--results", str(tmp_path), "--work", str(tmp_path / "work")]
+    assert_refused(reproduce.main, [*arguments, *folders], message, capsys)
     assert not list(tmp_path.iterdir())
 
 
