@@ -247,10 +247,11 @@ class FlatNetwork:
             self.prepare(genome, inputs)
             with torch.no_grad():
                 run(self, genome, inputs)  # says what is wrong where the module cannot take them
-            parts = inputs.rectangles if isinstance(inputs, ExperienceSets) else [inputs]
+            sets = isinstance(inputs, ExperienceSets)
+            parts = [part.inputs for part in inputs.rectangles] if sets else [inputs]
             unreached = set(self.names)
             for part in parts:
-                of_part = self._unreached(genome[0], take(getattr(part, "inputs", part), 0))
+                of_part = self._unreached(genome[0], take(part, 0))
                 if of_part is None:
                     raise TypeError(
                         "expected outputs that are differentiable in the weights, got some without "
