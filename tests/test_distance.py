@@ -7,6 +7,7 @@ import reproduce
 from paper.distance import PaperCurve, paper_curves
 from paper.figures.removal import OTHER, REMOVAL, Pair, table
 from paper.figures.success_curves import FIGURE_1, FIGURE_3
+from paper.style import METHODS
 from test_claims import write_result
 
 CURVES = {name: paper_curves(name) for name in ("recurrent-parity", "breadcrumb-hard-maze")}
@@ -76,6 +77,21 @@ def test_the_table_has_the_methods_that_ran_with_both_rules(tmp_path):
     [text] = REMOVAL.tables(tmp_path).values()
     assert [claim.figure for claim in REMOVAL.others[1].claims(tmp_path)] == [f'3, "{OTHER}"']
     assert [row.split("|")[2].strip() for row in text.splitlines()[2:4]] == ["control", ""]
+
+
+def test_further_runs_count_where_both_rules_have_them(tmp_path):
+    folders = ["figure-3", f"figure-3-{OTHER}"]
+    for folder in (*folders, *(f"more/{folder}" for folder in folders)):
+        for method in METHODS:
+            number = 40 if folder.startswith("more") else 20
+            write_result(tmp_path / folder / f"{method}.json", np.linspace(5_000, 99_000, number))
+    (tmp_path / f"more/figure-3-{OTHER}" / "SM-R.json").unlink()
+    tables = REMOVAL.tables(tmp_path)
+    rows = [[cell.strip() for cell in row.split("|")] for row in tables["removal"].splitlines()[2:]]
+    assert {row[2]: (row[4], row[6]) for row in rows[:5]} == dict.fromkeys(METHODS, ("60/60",) * 2) | {
+        "SM-R": ("20/20",) * 2
+    }
+    assert f'| 3, "{OTHER}" |' in tables[f"figure-3-{OTHER} pooled"]
 
 
 def test_only_the_rule_differs(tmp_path):

@@ -84,22 +84,26 @@ class Removal(Figure):
             other.draw(results)
 
     def tables(self, results: Path) -> dict[str, str]:
-        """The gaps to the paper's curves, for the methods that have run with both rules."""
+        """The gaps to the paper's curves, of methods that ran with both rules, and claims of further runs."""
         pairs = list(self._pairs(results))
-        return {self.name: table(pairs)} if pairs else {}
+        tables = {self.name: table(pairs)} if pairs else {}
+        return tables | dict(chain.from_iterable(other.tables(results).items() for other in self.others))
 
     def _pairs(self, results: Path) -> Iterator[Pair]:
         for figure, other in self.panels:
-            rules = figure.solved(results), other.solved(results)
             for method, curve in paper_curves(figure.domain).items():
-                if len({len(solved.get(method, ())) for solved in rules}) == 1 and method in rules[0]:
-                    yield Pair(
-                        figure.name.removeprefix("figure-"),
-                        method,
-                        curve,
-                        TABLE_S2[figure.domain].runs,
-                        np.stack([solved[method] for solved in rules]),
-                    )
+                rules = both(figure.pooled(results), other.pooled(results), method)
+                if rules is None:  # further runs of one rule only would compare unequal numbers of runs
+                    rules = both(figure.solved(results), other.solved(results), method)
+                if rules is not None:
+                    number = figure.name.removeprefix("figure-")
+                    yield Pair(number, method, curve, TABLE_S2[figure.domain].runs, rules)
+
+
+def both(usual: Solved, other: Solved, method: str) -> np.ndarray | None:
+    """A method's runs (2, R) with both rules, or None unless there are as many with either."""
+    rules = [solved[method] for solved in (usual, other) if method in solved]
+    return np.stack(rules) if len(rules) == 2 and len(rules[0]) == len(rules[1]) else None
 
 
 def table(pairs: list[Pair]) -> str:
