@@ -47,7 +47,7 @@ def test_as_many_successes_as_wanted_leave_the_scale_as_it_is():
     algorithm = filled(SuccessRuleGA, successes=0.25)
     for gain in [1.0, -1.0, 0.0, -1.0] * 10:  # a child as fit as its parent is no success
         give(algorithm, gain)
-    assert algorithm.ask_scale(3) == pytest.approx(1)
+    assert algorithm.scale == pytest.approx(1)
 
 
 def test_successes_lengthen_steps_and_failures_shorten_them():
@@ -66,6 +66,16 @@ def test_the_scale_has_a_floor_and_a_ceiling():
         for _ in range(20):
             give(algorithm, gain)
         assert algorithm.scale == expected
+
+
+def test_the_scale_is_asked_for_as_if_all_children_in_the_making_failed():
+    # So that children bred ahead need not be bred again for a divergence that has changed.
+    algorithm = filled(SuccessRuleGA, memory=4, floor=0.7)
+    expected = [algorithm.ask_scale(children) for children in range(8)]
+    assert expected[0] == 1 > expected[1] > expected[-1] == 0.7
+    for scale in expected:
+        assert algorithm.scale == scale  # to the last digit
+        give(algorithm, -1.0)
 
 
 # Group elites

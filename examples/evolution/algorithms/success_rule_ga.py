@@ -50,15 +50,16 @@ class SuccessRuleGA(SteadyStateGA):
             )
 
     def ask_scale(self, children: int) -> float:
-        """The scale as it is now, whatever is in the making."""
-        return self.scale
+        """The scale if none of the children in the making is a success, as most are none."""
+        scale = self.scale
+        for _ in range(children):
+            scale = self._after(scale, success=False)
+        return scale
 
     def tell(self, children: list[Individual]) -> None:
         """As the paper's algorithm does; and adapt the scale."""
         if self.population and len(children) == 1:
-            success = children[0].fitness > self.ask_ahead(0).fitness
-            change = (success - self.successes) / ((1 - self.successes) * self.memory)
-            self.scale = float(np.clip(self.scale * np.exp(change), self.floor, self.ceiling))
+            self.scale = self._after(self.scale, children[0].fitness > self.ask_ahead(0).fitness)
         super().tell(children)
 
     def state(self) -> State:
@@ -69,3 +70,7 @@ class SuccessRuleGA(SteadyStateGA):
         """Continue from a state."""
         super().load(state)
         self.scale = float(state["scale"])
+
+    def _after(self, scale: float, success: bool) -> float:
+        change = (success - self.successes) / ((1 - self.successes) * self.memory)
+        return float(np.clip(scale * np.exp(change), self.floor, self.ceiling))
