@@ -8,8 +8,9 @@ import pytest
 import torch
 
 import reproduce
-from beyond.adaptation import ADAPTATION, table
+from beyond.adaptation import ADAPTATION
 from beyond.directions import INCUMBENT
+from beyond.drawn import DRAWN
 from beyond.race import DIRECTIONS
 from evolution.algorithms.group_elites_ga import GroupElitesGA
 from evolution.algorithms.steady_state_ga import SteadyStateGA
@@ -19,6 +20,7 @@ from evolution.domains.recurrent_parity import STRINGS, RecurrentParity
 from evolution.experiment import Experiment
 from evolution.individual import Individual
 from safe_mutation import SMGSO, sensitivity
+from test_claims import write_result
 
 DOMAIN = RecurrentParity()
 OPERATOR = SMGSO(DOMAIN.network, divergence=0.02)
@@ -216,13 +218,18 @@ def test_the_rules_differ_from_the_papers_search_in_nothing_else(tmp_path):
         assert own | {"algorithm": plain["algorithm"]} == plain
 
 
-def test_the_table_compares_rules_with_fixed_divergences():
+def test_the_table_compares_rules_with_fixed_divergences(tmp_path):
     slow, quick = np.arange(90_000.0, 90_020.0), np.arange(1_000.0, 1_020.0)
-    printed = table({"group elites": slow, "fixed, 0.01": quick, "fixed, 0.03": slow}).splitlines()
-    assert printed[0] == "| D | solved | median | p against fixed, 0.01 | p against fixed, 0.03 |"
-    assert printed[2] == "| fixed, 0.01 | 20/20 | 1.0k |  |  |"
-    assert re.fullmatch(r"\| group elites \| 20/20 \| 90.0k \| \S+e-07 \*\*slower\*\* \| 1 \|", printed[4])
-    assert printed[-1] == "1 of 2 rules have finished."
+    beyond, domain = tmp_path / "beyond", "recurrent-parity"
+    write_result(beyond / "adaptation" / domain / "group-elites-ga.json", slow)
+    write_result(beyond / "semifinals" / domain / "SM-G-SO-1-0.01.json", quick)
+    write_result(beyond / "semifinals" / domain / "SM-G-SO-1-0.03.json", slow)
+    [printed] = ADAPTATION.tables(tmp_path).values()
+    lines = printed.splitlines()
+    assert lines[0] == "| D | solved | median | p against fixed, 0.01 | p against fixed, 0.03 |"
+    assert lines[2] == "| fixed, 0.01 | 20/20 | 1.0k |  |  |"
+    assert re.fullmatch(r"\| group elites \| 20/20 \| 90.0k \| \S+e-07 \*\*slower\*\* \| 1 \|", lines[4])
+    assert lines[-1] == "1 of 2 have finished."
 
 
 def test_the_budget_in_the_topdown_maze_is_the_finalists(tmp_path):
@@ -235,6 +242,19 @@ def test_the_budget_in_the_topdown_maze_is_the_finalists(tmp_path):
     }
 
 
+def test_drawn_divergences_differ_from_the_default_in_nothing_else(tmp_path):
+    request = reproduce.Request(1, (), tmp_path / "results", tmp_path / "work", 20, 100_000)
+    jobs = DRAWN.jobs(request)
+    assert len({job.result for job in jobs}) == 6
+    fixed = {job.result: job.experiment for job in DIRECTIONS.jobs(request)}
+    for job in jobs:
+        plain = fixed[DIRECTIONS.file(request.results, job.experiment.domain.name, INCUMBENT)].record()
+        own = job.experiment.record()
+        low, high = own["operator"]["divergence"]
+        assert low < plain["operator"]["divergence"] < high
+        assert own | {"operator": own["operator"] | {"divergence": INCUMBENT.divergence}} == plain
+
+
 def test_a_small_study_runs_from_the_command_line(tmp_path):
     folders = ["--results", str(tmp_path / "results"), "--work", str(tmp_path / "work")]
     small = ["--runs", "1", "--max-evaluations", "253"]
@@ -244,4 +264,14 @@ def test_a_small_study_runs_from_the_command_line(tmp_path):
     assert (folder / "adaptation" / "adaptation.png").exists()
     page = (folder / "README.md").read_text()
     assert page.count("| group elites | 0/1 | never |") == 3
+    assert "have finished" not in page
+
+
+def test_drawn_divergences_run_from_the_command_line(tmp_path):
+    folders = ["--results", str(tmp_path / "results"), "--work", str(tmp_path / "work")]
+    assert reproduce.main(["beyond-drawn", "--runs", "1", "--max-evaluations", "253", *folders]) == 0
+    folder = tmp_path / "results" / "beyond"
+    assert (folder / "drawn" / "drawn.png").exists()
+    page = (folder / "README.md").read_text()
+    assert page.count("| 0.003 to 0.3 | 0/1 | never |") == 2
     assert "have finished" not in page

@@ -2,6 +2,7 @@
 
 from beyond.adaptation import ADAPTATION
 from beyond.crossover import CROSSOVER
+from beyond.drawn import DRAWN
 from beyond.finalists import FINALISTS
 from beyond.gymnasium_tasks import GYMNASIUM_TASKS
 from beyond.held_out import HELD_OUT
@@ -17,6 +18,7 @@ STUDIES: dict[str, Study] = {
         SEMIFINALS,
         FINALISTS,
         ADAPTATION,
+        DRAWN,
         HELD_OUT,
         CROSSOVER,
         GYMNASIUM_TASKS,
