@@ -27,7 +27,7 @@ from evolution.crew import TaskFailed
 from evolution.domain import Domain
 from evolution.domains import DOMAINS
 from evolution.executors import add_executor_arguments, check_executor_arguments, hired, shared
-from evolution.experiment import Experiment, advance, resume
+from evolution.experiment import SEEDS, Experiment, advance, resume
 from evolution.export import state_dict, write_safetensors, write_state_dict
 from evolution.folder_lock import locked
 from evolution.history import History, Listener
@@ -137,7 +137,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.error(
             f"argument --solutions: expected 1 to {options.runs}, the number of runs, got {options.solutions}"
         )
-    if not 0 <= options.seed < 2**63:
+    if not 0 <= options.seed < SEEDS:
         parser.error(f"argument --seed: expected a seed from 0 to 2**63 - 1, got {options.seed}")
     return options
 

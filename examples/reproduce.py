@@ -30,6 +30,7 @@ from evolution.executors import (
     shared,
     spreads,
 )
+from evolution.experiment import SEEDS
 from evolution.local_pool import LocalPool
 from evolution.result import Search
 from paper.figure import Figure, Job, Request
@@ -137,8 +138,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         value = getattr(options, name)
         if value is not None and value < 1:
             parser.error(f"argument --{name.replace('_', '-')}: expected at least 1, got {value}")
-    if options.seed < 0:
-        parser.error(f"argument --seed: expected at least 0, got {options.seed}")
+    if not 0 <= options.seed < SEEDS:
+        parser.error(f"argument --seed: expected a seed from 0 to 2**63 - 1, got {options.seed}")
     if options.figure == CLAIMS and not options.results.is_dir():
         parser.error(f"argument --results: expected a folder of results, got {options.results}")
     for name in ("methods", "runs", "max_evaluations"):

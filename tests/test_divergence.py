@@ -308,6 +308,14 @@ def test_calibrated_operators_reach_the_divergence_in_the_median(op, wanted: flo
     assert again.sigma == own.sigma
 
 
+def test_a_calibration_does_not_give_up_before_it_has_found_a_sigma() -> None:
+    few, many = (SMGSO(NETWORK, divergence=0.03, max_passes=passes) for passes in (3, 40))
+    sigmas = [
+        op.calibrate(PARENTS, experiences=INPUTS, divergence=0.03, generator=1).sigma for op in (few, many)
+    ]
+    assert sigmas[0] == sigmas[1]
+
+
 @gradient_kinds
 @pytest.mark.parametrize("unit", [1e-4, 1e4])
 def test_a_calibrated_divergence_knows_no_unit_of_the_outputs(kind, unit: float) -> None:

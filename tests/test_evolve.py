@@ -318,7 +318,8 @@ def test_the_open_choices_run_and_are_compared(tmp_path, monkeypatch):
         ),
         (["figure-S2", "--runs", "9"], "--runs: expected none with figure-S2"),
         (["claims", "--runs", "9"], "--runs: expected none with claims"),
-        (["figure-1", "--seed", "-1"], "--seed: expected at least 0, got -1"),
+        (["figure-1", "--seed", "-1"], "--seed: expected a seed from 0 to 2**63 - 1, got -1"),
+        (["figure-1", "--seed", f"{2**64}"], "--seed: expected a seed from 0 to 2**63 - 1, got 1844"),
         (["figure-1", "--share", "3/2"], "expected K/N with 1 <= K <= N, got '3/2'"),
         (
             ["figure-1", "--time-limit", "inf"],

@@ -98,7 +98,7 @@ def test_it_goes_with_a_divergence() -> None:
     with pytest.raises(ValueError, match=r"expected exponent with divergence only, got 0\.5 with sigma"):
         SMGSum(NETWORK, sigma=0.01, exponent=0.5)
     op = SMGSum(NETWORK, divergence=0.01, exponent=0.5)
-    with pytest.raises(ValueError, match="expected exponent with divergence only"):
+    with pytest.raises(ValueError, match=r"expected SMGSum with an exponent of 1, .* got 0\.5"):
         op.calibrate(PARENT, experiences=INPUTS, divergence=0.01)  # there is no such sigma
     assert (
         dataclasses.replace(op, exponent=1.0).calibrate(PARENT, experiences=INPUTS, divergence=0.01).sigma > 0

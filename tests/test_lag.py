@@ -1,6 +1,7 @@
 """What a lag costs: the searches of the study, and what is made of them."""
 
 import argparse
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -39,6 +40,17 @@ def test_a_device_does_not_change_the_guess_unless_told_to(tmp_path):
         options = parser.parse_args(words)
         assert shared(options, job.experiment).guess == expected
         assert ("--guess 1" in part_of_the_result(options)) == (expected == 1)
+
+
+def test_the_command_of_a_result_names_the_group_that_workers_got(jobs):
+    # Without workers, too, it is then the command of this result.
+    parser = argparse.ArgumentParser()
+    add_executor_arguments(parser)
+    spread = parser.parse_args(["--workers", "2", "--lag", "3"])
+    alone = parser.parse_args(part_of_the_result(spread).split())
+    assert alone.workers is None
+    experiment = replace(jobs[0].experiment, runs=6)
+    assert shared(alone, experiment).record() == shared(spread, experiment).record()
 
 
 def test_the_first_of_several_runs_is_the_median_over_all_choices_of_them():

@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 from evolution.device import Device, copied, naming_what_to_lower, noise_source, stacked
 from evolution.domain import Domain
@@ -21,7 +22,7 @@ from evolution.individual import Individual
 from evolution.networks.film import together
 from evolution.randomness import Purpose, stream
 from safe_mutation import DivergenceNotReached
-from safe_mutation.experiences import count, leaves, map_together, take
+from safe_mutation.experiences import count, leaves, map_leaves, map_together, take
 
 Operator = Callable[..., Any]
 """One of safe_mutation's operators, or any callable with their keywords."""
@@ -99,10 +100,9 @@ def _breed(domain: Domain, operator: Operator, births: Sequence[Birth], device: 
             rows[lane] = genome
     lanes = [lane for lane, birth in enumerate(births) if birth.parent is not None]
     if lanes:
-        parents = [parent for birth in births if (parent := birth.parent) is not None]
-        noise = [noise_source(births[lane].stream(Purpose.MUTATION), device) for lane in lanes]
-        scaled = scaled_to(operator, [births[lane].scale for lane in lanes])
-        children, measured = mutate(scaled, parents, noise, device)
+        chosen = [births[lane] for lane in lanes]
+        scaled = scaled_to(operator, [birth.scale for birth in chosen])
+        children, measured = mutate(scaled, chosen, device)
         for lane, child, sensitivity in zip(lanes, children, measured, strict=True):
             rows[lane], sensitivities[lane] = child, sensitivity
     genomes = children if len(lanes) == len(births) else stacked(rows, device)
@@ -119,19 +119,19 @@ def scaled_to(operator: Operator, scales: Sequence[float]) -> Operator:
     return scaled
 
 
-def mutate(
-    operator: Operator, parents: Sequence[Individual], noise: list[Any], device: Device = None
-) -> tuple[Any, list[Any]]:
-    """Children (N, P) of N parents, each from its own noise, and the parents' sensitivities.
+def mutate(operator: Operator, births: Sequence[Birth], device: Device = None) -> tuple[Any, list[Any]]:
+    """Children (N, P) of N births with a parent, each from its own noise, and the parents' sensitivities.
 
     Tournaments pick the same parents again and again, so sensitivities that do not depend on the
     perturbation are computed once for each parent.
     """
+    parents = [parent for birth in births if (parent := birth.parent) is not None]
+    noise = [noise_source(birth.stream(Purpose.MUTATION), device) for birth in births]
     genomes = stacked([parent.genome for parent in parents], device)
     sensitivities: list[Any] = [None] * len(parents)
     arguments: dict[str, Any] = {"generator": noise}
     if _reuses(operator):
-        sensitivities = _sensitivities(operator, parents, noise, device)
+        sensitivities = _sensitivities(operator, births, parents, device)
         arguments["sensitivity"] = stacked(sensitivities, device)
     if _measures(operator):
         arguments |= {"experiences": _together(parents, device), "per_parent": True}
@@ -142,17 +142,25 @@ def mutate(
 
 
 def _sensitivities(
-    operator: Any, parents: Sequence[Individual], noise: list[Any], device: Device
+    operator: Any, births: Sequence[Birth], parents: Sequence[Individual], device: Device
 ) -> list[Any]:
-    """Each parent's own, computed together for those that have none yet."""
+    """Each parent's own, computed together for those that have none yet.
+
+    What is drawn for it is the parent's and not the child's, so that it does not matter which of its children
+    is bred first, or bred in vain.
+    """
     sensitivities: list[Any] = [parent.sensitivity for parent in parents]
     new = [lane for lane, sensitivity in enumerate(sensitivities) if sensitivity is None]
     if new:
+        drawn = [
+            stream(births[lane].seed, births[lane].run, parents[lane].born, Purpose.SENSITIVITY)
+            for lane in new
+        ]
         computed = operator.sensitivity(
             stacked([parents[lane].genome for lane in new], device),
             experiences=_together([parents[lane] for lane in new], device),
             per_parent=True,
-            generator=[noise[lane] for lane in new],
+            generator=[noise_source(one, device) for one in drawn],
         )
         for lane, sensitivity in zip(new, computed, strict=True):
             sensitivities[lane] = copied(sensitivity)
@@ -192,6 +200,11 @@ def _together(parents: Sequence[Individual], device: Device) -> Any:
 
 def _evaluate(domain: Domain, births: Sequence[Birth], genomes: Any) -> list[Individual]:
     evaluation = domain.evaluate(genomes)
+    for name in ("fitness", "solved"):
+        if (shape := np.shape(getattr(evaluation, name))) != (len(births),):
+            raise ValueError(f"expected {domain.name} to give {name} of shape ({len(births)},), got {shape}")
+    # Nothing compares with NaN: it would never be beaten. Of a genome that is not finite nothing can descend.
+    sound = torch.isfinite(torch.as_tensor(genomes)).all(1).cpu().numpy() & ~np.isnan(evaluation.fitness)
     children = []
     for lane, birth in enumerate(births):
         experiences = evaluation.experiences[lane]
@@ -199,13 +212,21 @@ def _evaluate(domain: Domain, births: Sequence[Birth], genomes: Any) -> list[Ind
             chance = birth.stream(Purpose.EXPERIENCES)
             chosen = chance.choice(number, domain.experiences_kept, replace=False)
             experiences = take(experiences, chosen)
+        else:
+            experiences = map_leaves(_of_its_own, experiences)
         children.append(
             Individual(
                 copied(genomes[lane]),
-                float(evaluation.fitness[lane]),
-                bool(evaluation.solved[lane]),
+                float(evaluation.fitness[lane]) if sound[lane] else -np.inf,
+                bool(evaluation.solved[lane] and sound[lane]),
                 experiences,
                 evaluation.behavior[lane].copy(),
+                born=birth.index,
             )
         )
     return children
+
+
+def _of_its_own(array: np.ndarray) -> np.ndarray:
+    """Memory that no later evaluation writes into, and that keeps no whole batch alive."""
+    return array.copy() if array.flags.writeable else array

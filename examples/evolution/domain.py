@@ -33,7 +33,7 @@ class Evaluation:
     """What came of evaluating N genomes.
 
     Attributes:
-        fitness: Fitness (N,), float64.
+        fitness: Fitness (N,), float64; NaN counts as the worst, as does what a genome with nan or inf does.
         solved: Whether each genome solved the task (N,), bool.
         experiences: Inputs (I, ...) that each network met, an array or a dict of arrays for each genome; an
             array (N, I, ...) where all have equally many.

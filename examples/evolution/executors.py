@@ -68,12 +68,13 @@ def check_executor_arguments(parser: argparse.ArgumentParser, options: argparse.
 
 def spreads(options: argparse.Namespace) -> bool:
     """Whether the arguments ask for more than whole searches, one after the other or side by side."""
-    return options.ray is not None or bool(part_of_the_result(options))
+    asked = (options.ray, options.group, options.lag, options.guess, options.device)
+    return any(value is not None for value in asked)
 
 
 def part_of_the_result(options: argparse.Namespace) -> str:
-    """Those of the arguments that decide numbers, as a command line has them."""
-    given = {"--group": options.group, "--lag": options.lag, "--guess": options.guess}
+    """What decides numbers of a search that is spread, as a command line without workers would have it."""
+    given = {"--group": _group(options), "--lag": options.lag, "--guess": options.guess}
     words = [f" {name} {value}" for name, value in given.items() if value is not None]
     return "".join(words) + ("" if options.device is None else f" --device {options.device}")
 
@@ -86,8 +87,7 @@ def shared(options: argparse.Namespace, experiment: Experiment) -> Experiment:
     Raises:
         ValueError: If the device is none that torch sees, or the experiment is not to be had so.
     """
-    spread = options.workers is not None or options.ray is not None
-    group = options.group or (GROUP if spread else None)
+    group = _group(options)
     if group is not None and isinstance(experiment.algorithm, AsksAhead):
         group = min(group, experiment.runs)
     return dataclasses.replace(
@@ -115,6 +115,11 @@ def hired(options: argparse.Namespace, experiment: Experiment) -> Iterator[Breed
     workers = Workers(experiment.domain, experiment.operator, executor, options.time_limit, experiment.device)
     with closing(workers):
         yield workers
+
+
+def _group(options: argparse.Namespace) -> int | None:
+    spread = options.workers is not None or options.ray is not None
+    return options.group or (GROUP if spread else None)
 
 
 def _executor(options: argparse.Namespace) -> Executor | Callable[[], Executor]:

@@ -18,10 +18,11 @@ from evolution.device import Device, card
 from evolution.domain import Domain
 from evolution.individual import State, part
 from evolution.lockstep import Lockstep
-from evolution.record import MACHINE, Record, describe, machine, versions
+from evolution.record import MACHINE, Record, describe, lasting, machine, versions
 from evolution.replicate import Replicate
 from evolution.workers import Breeder
 
+SEEDS = 2**63
 CHECKPOINT_INTERVAL = 60.0  # seconds
 QUICK = (
     3.0  # seconds: what takes longer to write, gigabytes of large networks, is written as much more rarely
@@ -66,13 +67,21 @@ class Experiment:
     device: Device = None
 
     def __post_init__(self) -> None:
-        for name in ("group", "lag", "guess"):
-            if (value := getattr(self, name)) is not None and value < 1:
-                raise ValueError(f"expected {name} to be at least 1, got {value}")
+        for name in ("runs", "group", "lag", "guess"):
+            value = getattr(self, name)
+            if not ((value is None and name == "group") or (isinstance(value, int) and value >= 1)):
+                raise ValueError(f"expected {name} to be a whole number of at least 1, got {value!r}")
+        if not (isinstance(self.seed, int) and 0 <= self.seed < SEEDS):
+            raise ValueError(f"expected a seed from 0 to 2**63 - 1, got {self.seed!r}")
         if self.lag > 1 and not isinstance(self.algorithm, AsksAhead):
             raise ValueError(
                 f"expected a lag of 1 for {self.algorithm.name}, which tells all children before it chooses "
                 f"new parents, got {self.lag}"
+            )
+        if self.lag > 1 and isinstance(self.algorithm, ScalesDivergence):
+            raise ValueError(
+                f"expected a lag of 1 for {self.algorithm.name}, which compares each child with its parent "
+                f"and knows no other than the last one asked for, got {self.lag}"
             )
         divergence = getattr(self.operator, "divergence", None)
         if isinstance(self.algorithm, ScalesDivergence) and not isinstance(divergence, float):
@@ -106,14 +115,18 @@ class Experiment:
         return Lockstep(self.domain, self.operator, replicates, self.group, self.lag, self.guess, self.device)
 
     def record(self) -> Record:
-        """All that the outcome depends on."""
+        """All that the outcome depends on.
+
+        Raises:
+            ValueError: If something of it has a repr that is another in every process.
+        """
         algorithm = describe(self.algorithm)
         more: Record = {} if self.guess == 1 else {"guess": self.guess}
         if self.group is not None and not isinstance(self.algorithm, AsksAhead):
             more["batch"] = self.group
         more |= {} if self.device is None else {"device": self.device.type}
         return {
-            "domain": describe(self.domain) | {"network": repr(self.domain.network)},
+            "domain": describe(self.domain) | {"network": lasting(self.domain.network)},
             "operator": describe(self.operator),
             "algorithm": {name: algorithm[name] for name in algorithm if name not in ("seed", "run")},
             "seed": self.seed,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -61,16 +62,19 @@ class History:
 
     def log(self, lockstep: Lockstep) -> None:
         """Write the lines that are due."""
+        lines: list[dict[str, Any]] = []
         for replicate in lockstep.replicates:
             last, now = self._logged[replicate.run], replicate.evaluations
-            if (replicate.solved_at == now and last != now) or now // INTERVAL > last // INTERVAL:
+            solved = last < (replicate.solved_at or 0) <= now
+            if solved or now // INTERVAL > last // INTERVAL:
                 self._logged[replicate.run] = now
-                line = entry(replicate)
-                self._waiting += (json.dumps(line) + "\n").encode()
-                for listener in self.listeners:
-                    listener(line)
+                lines.append(entry(replicate))
+                self._waiting += (json.dumps(lines[-1]) + "\n").encode()
         if self._waiting:
             self._write()
+        for line in lines:  # last: a listener that fails loses no line
+            for listener in self.listeners:
+                listener(line)
 
     def state(self) -> State:
         """What a checkpoint has to know of the file.
@@ -103,11 +107,12 @@ class History:
 
 def entry(replicate: Replicate) -> dict[str, Any]:
     """One line of the history."""
-    fitness = [individual.fitness for individual in replicate.algorithm.population]
+    known = (individual.fitness for individual in replicate.algorithm.population)
+    fitness = [value for value in known if math.isfinite(value)]  # JSON has no other numbers
     return {
         "run": replicate.run,
         "evaluations": replicate.evaluations,
-        "best_fitness": max(fitness),
-        "mean_fitness": sum(fitness) / len(fitness),
+        "best_fitness": max(fitness, default=None),
+        "mean_fitness": sum(fitness) / len(fitness) if fitness else None,
         "solved": replicate.solved_at is not None,
     }

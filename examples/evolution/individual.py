@@ -28,6 +28,7 @@ class Individual:
             their shapes may differ from one individual to the next.
         behavior: What it did, as its domain describes behaviour; None where nobody asked for it.
         sensitivity: Sensitivities (P,) of its weights, once a mutation has needed them; where the genome is.
+        born: The evaluation of its run that it came from, counted from 0.
     """
 
     genome: Any
@@ -36,6 +37,7 @@ class Individual:
     experiences: Experiences
     behavior: np.ndarray | None = None
     sensitivity: Any = None
+    born: int = 0
 
     def better_than(self, other: Individual | None) -> bool:
         """Whether this is the better champion: a solution before any other, then the fitter one."""
@@ -51,6 +53,7 @@ def pack(name: str, individuals: Sequence[Individual]) -> State:
     return {
         f"{name}.fitness": np.array([individual.fitness for individual in individuals], dtype=np.float64),
         f"{name}.solved": np.array([individual.solved for individual in individuals], dtype=bool),
+        f"{name}.born": np.array([individual.born for individual in individuals], dtype=np.int64),
         **_pack_ragged(f"{name}.genome", [individual.genome for individual in individuals]),
         **_pack_experiences(f"{name}.experiences", [individual.experiences for individual in individuals]),
         **_pack_ragged(f"{name}.behavior", [individual.behavior for individual in individuals]),
@@ -72,10 +75,12 @@ def unpack(name: str, state: Mapping[str, np.ndarray]) -> list[Individual]:
         _unpack_experiences(f"{name}.experiences", state),
         _unpack_ragged(f"{name}.behavior", state),
         _unpack_ragged(f"{name}.sensitivity", state),
+        # Champions kept before individuals knew it have no offspring any more.
+        state.get(f"{name}.born", np.zeros(len(state[f"{name}.fitness"]), np.int64)).tolist(),
     ]
     return [
-        Individual(genome, fitness, solved, experiences, behavior, sensitivity)
-        for fitness, solved, genome, experiences, behavior, sensitivity in zip(*columns, strict=True)
+        Individual(genome, fitness, solved, experiences, behavior, sensitivity, born)
+        for fitness, solved, genome, experiences, behavior, sensitivity, born in zip(*columns, strict=True)
     ]
 
 

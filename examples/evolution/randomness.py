@@ -22,6 +22,7 @@ class Purpose(IntEnum):
     EXPERIENCES = 3
     ROBUSTNESS = 4
     ADAPTATION = 5
+    SENSITIVITY = 6
 
 
 def stream(seed: int, run: int, index: int, purpose: Purpose) -> np.random.Generator:

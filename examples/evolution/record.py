@@ -10,9 +10,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import platform
+import re
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -58,7 +60,23 @@ def _plain(value: Any) -> Any:
         array = np.ascontiguousarray(value)
         digest = hashlib.sha256(array.tobytes()).hexdigest()[:16]
         return f"array of shape {array.shape}, {array.dtype}, sha256 {digest}"
-    return repr(value)
+    return lasting(value)
+
+
+def lasting(value: Any) -> str:
+    """A description that is the same in every process: a function's name, or the repr.
+
+    Raises:
+        ValueError: If the repr has an address in memory. No search could go on from such a record.
+    """
+    if isinstance(value, FunctionType) and "<" not in value.__qualname__:
+        return f"{value.__module__}.{value.__qualname__}"
+    if re.search(r" at 0x[0-9a-f]+", text := repr(value)):
+        raise ValueError(
+            f"expected settings that look the same in every process, got {text}: give its class a __repr__ "
+            "that tells what it is, make it a dataclass, or name a function of a module"
+        )
+    return text
 
 
 def versions() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +89,7 @@ class Search:
                 "run": replicate.run,
                 "solved_at": replicate.solved_at,
                 "evaluations": replicate.evaluations,
-                "best_fitness": champions[replicate.run].fitness,
+                "best_fitness": best if math.isfinite(best := champions[replicate.run].fitness) else None,
             }
             for replicate in lockstep.replicates
         ]

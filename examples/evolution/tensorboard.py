@@ -27,7 +27,8 @@ class TensorBoard:
         if run not in self._writers:
             self._writers[run] = SummaryWriter(str(self._folder / f"run-{run}"), purge_step=evaluations)
         for name in ("best_fitness", "mean_fitness", "solved"):
-            self._writers[run].add_scalar(name, float(line[name]), evaluations)
+            if line[name] is not None:
+                self._writers[run].add_scalar(name, float(line[name]), evaluations)
 
     def close(self) -> None:
         """Write what is not written yet."""

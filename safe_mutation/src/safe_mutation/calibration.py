@@ -19,6 +19,7 @@ from safe_mutation.plain_mode import plain_mode
 Operator = TypeVar("Operator", bound=Any)
 
 CHILDREN = 100  # at least so many are made
+PASSES = 40  # of a search: one that gives up has found no sigma
 
 
 def calibrate(
@@ -46,11 +47,15 @@ def calibrate(
 
     Raises:
         TypeError: If the operator has no network; and as in a call.
-        ValueError: If the median child cannot reach it, whatever sigma is; and as in a call.
+        ValueError: If the operator has another exponent than 1, or the median child cannot reach the
+            divergence, whatever sigma is; and as in a call.
     """
     require_positive("divergence", divergence)
     if operator.network is None:
         raise TypeError(f"expected {type(operator).__name__} with a network, got one without")
+    if (exponent := getattr(operator, "exponent", 1)) != 1:
+        name = type(operator).__name__
+        raise ValueError(f"expected {name} with an exponent of 1, which any with a sigma has, got {exponent}")
     own = operator._with_sigma(1.0)
     source = read_owned(generator)
     found: list[float] = []
@@ -69,7 +74,7 @@ def calibrate(
                 np.full(len(request.params), divergence),
                 line_search.cautious(request.params, steps),
                 tolerance=own.tolerance,
-                max_passes=own.max_passes,
+                max_passes=max(own.max_passes, PASSES),
                 chunk_size=own.chunk_size,
             )
             short = [status != "converged" for status in result.status] & (result.divergence < divergence)
