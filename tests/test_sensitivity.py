@@ -1,11 +1,13 @@
 """Sensitivities of every kind of network against a naive loop over experiences and outputs, in float64."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from network_kinds import KINDS, Kind, naive_jacobian
-from safe_mutation import FlatNetwork, linear_shortcut, per_experience, sensitivity
+from safe_mutation import FlatNetwork, SMGAbs, SMGRms, linear_shortcut, per_experience, sensitivity
 from safe_mutation.batched_network import planned
 from safe_mutation.experiences import map_leaves
 from safe_mutation.tangent import METHODS, central_difference
@@ -253,3 +255,32 @@ def test_the_kinds_take_the_ways_they_are_meant_to() -> None:
         ways[kind.name] = linear_shortcut.is_exact(network, params, inputs)
     linear = {"MLP", "residual MLP", "frozen weights", "batched function, linear layers"}
     assert {name for name, exact in ways.items() if exact} == linear
+
+
+@pytest.mark.parametrize(("outputs", "experiences", "chunk_size"), [(2, 2, None), (3, 3, None), (4, 12, 16)])
+@pytest.mark.parametrize("kind", [SMGAbs, partial(SMGRms, probes=None)])
+def test_gradients_are_right_where_as_many_are_mapped_as_there_are_outputs(
+    kind, outputs: int, experiences: int, chunk_size: int | None
+) -> None:
+    """Torch's rule for prelu takes one axis for the other there, and fails with other numbers."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        module = nn.Sequential(nn.Linear(8, 20), nn.PReLU(), nn.Linear(20, outputs)).double()
+        inputs = torch.randn(experiences, 8, dtype=torch.float64)
+    parameters = list(module.parameters())
+    gradients = [
+        [
+            torch.cat([g.flatten() for g in torch.autograd.grad(module(x[None])[0, k], parameters)])
+            for k in range(outputs)
+        ]
+        for x in inputs
+    ]
+    jacobian = torch.stack([torch.stack(one) for one in gradients])
+    power = 1 if kind is SMGAbs else 2
+    expected = jacobian.abs().pow(power).mean(0)
+    expected = expected.square().sum(0).sqrt() if power == 1 else expected.sum(0).sqrt()
+    network = FlatNetwork(module)
+    found = kind(network, sigma=0.1, chunk_size=chunk_size).sensitivity(
+        network.flatten(module), experiences=inputs
+    )
+    torch.testing.assert_close(found, expected)
