@@ -141,3 +141,46 @@ def test_foreign_masks_and_sensitivities() -> None:
     children = op(Foreign(PARENTS), sensitivity=known, generator=1)
     expected = SMGSum(NETWORK, sigma=0.1, mask=mask)(PARENTS, experiences=INPUTS, generator=1)
     np.testing.assert_array_equal(children.numpy(), expected)
+
+
+# Replay buffers
+
+
+@every_operator
+def test_of_a_replay_buffer_the_same_experiences_are_drawn_in_whatever_form_it_comes(name: str) -> None:
+    buffer = RNG.normal(size=(500, 3))
+    op = make(name, NETWORK, intensity=0.01, max_experiences=20)
+    for parents in (PARENTS, PARENTS[0]):
+        expected = op(parents, experiences=Foreign(buffer), generator=1)
+        for given in (buffer, torch.from_numpy(buffer), buffer.tolist(), list(buffer)):
+            np.testing.assert_array_equal(op(parents, experiences=given, generator=1), expected)
+
+
+@every_operator
+def test_of_a_mapped_file_only_what_is_drawn_is_read(name: str, tmp_path: Any) -> None:
+    with open(tmp_path / "buffer", "wb") as file:
+        file.truncate(12 * 3 * 10**10)  # 360 GB, of which nothing is on the disk
+    buffer = np.memmap(tmp_path / "buffer", np.float32, "r", shape=(3 * 10**10, 3))
+    op = make(name, NETWORK, intensity=0.01, max_experiences=20)
+    child = op(PARENTS, experiences=buffer, generator=1)
+    np.testing.assert_array_equal(child, op(PARENTS, experiences=np.zeros((20, 3)), generator=1))
+
+
+def test_what_is_drawn_early_is_refused_as_ever() -> None:
+    generator = np.random.default_rng(1)
+    before = generator.bit_generator.state
+    op = SMGSum(NETWORK, sigma=0.1, max_experiences=5)
+    for given, message in (
+        ({"a": INPUTS, "b": INPUTS[1:]}, "the same I, got"),
+        (INPUTS.astype(object), "numeric dtype, got object"),
+        (INPUTS + 1j, "real numbers, got complex"),
+    ):
+        with pytest.raises((ValueError, TypeError), match=message):
+            op(PARENTS, experiences=given, generator=generator)
+        assert generator.bit_generator.state == before
+
+
+def test_genomes_of_foreign_byte_order_are_read() -> None:
+    op = SMGSum(NETWORK, sigma=0.1)
+    expected = op(PARENTS, experiences=INPUTS, generator=1)
+    np.testing.assert_array_equal(op(PARENTS.astype(">f4"), experiences=INPUTS, generator=1), expected)

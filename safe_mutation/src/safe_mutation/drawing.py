@@ -2,11 +2,44 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import torch
+from torch import Tensor
 
 from safe_mutation.experience_sets import ExperienceSets
-from safe_mutation.experiences import Experiences, count, map_leaves
-from safe_mutation.noise import Streams, choose
+from safe_mutation.experiences import Experiences, count, leaves, map_leaves
+from safe_mutation.noise import Streams, choose, read_generator
+from safe_mutation.torch_internals import is_transformed
+
+
+def drawn_before_reading(experiences: Any, maximum: int | None, generator: Any, parents: int) -> Any:
+    """Shared experiences (I, ...) with only those rows that ``subsample`` would draw, as they were given.
+
+    Of a replay buffer, which may be a file mapped into memory, nothing else need be read. What is no array
+    or is refused later is given back whole. The generator stays as it was.
+    """
+    found = leaves(experiences) if not isinstance(experiences, list) else []
+    lengths = {leaf.shape[0] if _has_rows(leaf) else None for leaf in found}
+    if maximum is None or len(lengths) != 1 or (total := lengths.pop()) is None or total <= maximum:
+        return experiences
+    source = read_generator(generator, parents, peek=True).experiences
+    if isinstance(source, list):  # each parent draws its own
+        return experiences
+    rows = choose(source, total, maximum).cpu()
+
+    def taken(leaf: Any) -> Any:
+        return leaf[rows.numpy()] if isinstance(leaf, np.ndarray) else leaf[rows.to(leaf.device)]
+
+    return map_leaves(taken, experiences)
+
+
+def _has_rows(leaf: Any) -> bool:
+    if isinstance(leaf, Tensor):
+        dense = leaf.layout == torch.strided and not (leaf.is_nested or leaf.is_quantized or leaf.is_meta)
+        return dense and leaf.ndim > 0 and not is_transformed(leaf)
+    return type(leaf) in (np.ndarray, np.memmap) and leaf.ndim > 0
 
 
 def subsample(

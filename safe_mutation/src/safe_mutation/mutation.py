@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from safe_mutation import line_search
 from safe_mutation.arguments import doc, documented, require_count, require_positive
 from safe_mutation.batched_network import planned
-from safe_mutation.drawing import expand_to_parents, subsample
+from safe_mutation.drawing import drawn_before_reading, expand_to_parents, subsample
 from safe_mutation.equal_experiences import counted_once
 from safe_mutation.experience_sets import naming_experiences
 from safe_mutation.experiences import Experiences
@@ -303,6 +303,8 @@ class Mutation:
         if experiences is not None and used:
             if per_parent and genomes.single:
                 raise ValueError("expected parents of shape (N, P) with per_parent=True, got a single genome")
+            if self.needs_experiences and not per_parent:
+                experiences = drawn_before_reading(experiences, self.max_experiences, generator, len(parents))
             inputs = read_experiences(experiences, parents, per_parent)
             if self.needs_experiences and not per_parent:
                 refuse_forgotten_per_parent(self.network, parents, inputs)
