@@ -354,6 +354,16 @@ def test_without_a_floor_small_sensitivities_are_damped(detailed: bool) -> None:
     np.testing.assert_allclose(child[0] if detailed else child, expected, rtol=1e-12)
 
 
+def test_a_divergence_may_be_a_tensor() -> None:
+    for given, number in ((torch.tensor(0.25), 0.25), (torch.tensor([0.25, 0.5]), [0.25, 0.5])):
+        assert SMGSum(NETWORK, divergence=given).divergence == number
+
+
+def test_a_list_of_two_that_was_meant_as_a_pair_is_told_so() -> None:
+    with pytest.raises(ValueError, match=r"per parent \(3\), got 2: to draw .* the tuple \(0\.25, 0\.5\)"):
+        SMGSum(NETWORK, divergence=[0.25, 0.5])(PARENTS[:3], experiences=INPUTS)
+
+
 def test_calibration_says_when_a_divergence_is_out_of_reach() -> None:
     with pytest.raises(ValueError, match=r"children of these parents can reach, got 5: \d+ of \d+ cannot"):
         SMGSum(NETWORK, sigma=0.1).calibrate(PARENTS, experiences=INPUTS, divergence=5.0, generator=1)

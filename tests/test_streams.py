@@ -186,3 +186,19 @@ def test_mutating_modules_moves_the_operators_own_generator() -> None:
 def test_bad_generators_are_refused_at_once(generator, error: type, message: str) -> None:
     with pytest.raises(error, match=message):
         GaussianMutation(sigma=0.1, generator=generator)
+
+
+def test_seed_sequences_are_numpys_independent_seeds() -> None:
+    parents = np.zeros((3, 4))
+    children = GaussianMutation(sigma=0.1)(parents, generator=np.random.SeedSequence(5).spawn(3))
+    for child, seed in zip(children, np.random.SeedSequence(5).spawn(3), strict=True):
+        np.testing.assert_array_equal(child, GaussianMutation(sigma=0.1)(parents[0], generator=seed))
+    assert len(np.unique(children, axis=0)) == 3
+    by_number = [GaussianMutation(sigma=0.1)(parents, generator=seeds) for seeds in (range(3), [0, 1, 2])]
+    np.testing.assert_array_equal(*by_number)
+
+
+def test_an_operators_own_seed_sequence_moves_on() -> None:
+    mutate = GaussianMutation(sigma=0.1, generator=np.random.SeedSequence(5))
+    first, second = mutate(np.zeros(4)), mutate(np.zeros(4))
+    assert not np.array_equal(first, second)

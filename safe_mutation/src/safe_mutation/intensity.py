@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+from torch import Tensor
 
 from safe_mutation.arguments import require_positive
 from safe_mutation.noise import Streams, uniform
@@ -20,6 +21,8 @@ def read_divergence(divergence: Any) -> Divergence:
     Raises:
         ValueError: If it is none of these, or numbers are not positive.
     """
+    if isinstance(divergence, Tensor):
+        divergence = divergence.tolist()
     if isinstance(divergence, tuple):
         for value in divergence:
             require_positive("divergence", value)
@@ -46,7 +49,10 @@ def targets(divergence: Divergence, parents: int, streams: Streams) -> np.ndarra
         return np.exp(low + (high - low) * uniform(streams.search, parents))
     if isinstance(divergence, list):
         if len(divergence) != parents:
-            raise ValueError(f"expected one divergence per parent ({parents}), got {len(divergence)}")
+            pair = (
+                f": to draw from a pair, give the tuple {tuple(divergence)}" if len(divergence) == 2 else ""
+            )
+            raise ValueError(f"expected one divergence per parent ({parents}), got {len(divergence)}{pair}")
         return np.array(divergence)
     return np.full(parents, divergence)
 

@@ -22,7 +22,8 @@ from torch import Tensor
 
 Source: TypeAlias = "np.random.Generator | torch.Generator"
 Generator: TypeAlias = (
-    "int | np.random.Generator | np.random.RandomState | random.Random | torch.Generator | None"
+    "int | np.random.Generator | np.random.SeedSequence | np.random.RandomState | random.Random "
+    "| torch.Generator | None"
 )
 
 
@@ -109,7 +110,7 @@ def read_generator(generator: Generator | Sequence[Generator], parents: int, pee
         ValueError: If a sequence has another length than N, or a seed is negative.
     """
     owners: list[Any]
-    if each := isinstance(generator, (list, tuple, np.ndarray)):
+    if each := isinstance(generator, (list, tuple, range, np.ndarray)):
         owners = list(generator)
         if len(owners) != parents:
             raise ValueError(f"expected one generator per parent ({parents}), got {len(owners)}")
@@ -131,6 +132,8 @@ def read_owned(generator: Generator | Callable[[], Generator]) -> Generator | Ca
     """
     if isinstance(generator, (int, np.integer)) and not isinstance(generator, bool) and generator >= 0:
         return np.random.Generator(np.random.Philox(int(generator)))
+    if isinstance(generator, np.random.SeedSequence):
+        return np.random.Generator(np.random.Philox(generator))
     if not callable(generator):
         put_back = _restorer(generator)
         _draw_key(generator)  # refuses what cannot draw
@@ -146,6 +149,8 @@ def _draw_key(generator: Generator) -> Key:
             raise ValueError(f"expected a seed that is not negative, got {generator}")
         seed = None if generator is None else int(generator)
         return Key(np.random.SeedSequence(seed).generate_state(2, np.uint64))  # the key of Philox(seed)
+    if isinstance(generator, np.random.SeedSequence):
+        return Key(generator.generate_state(2, np.uint64))
     if isinstance(generator, torch.Generator):
         device = generator.device
         words = torch.randint(2**63 - 1, (4,), generator=generator, device=device).tolist()
@@ -158,7 +163,7 @@ def _draw_key(generator: Generator) -> Key:
     if type(generator).__module__.startswith("jax"):
         got = "a JAX PRNG key: pass an int seed, such as int(jax.random.bits(key)), or a numpy Generator"
     raise TypeError(
-        "expected generator to be an int, a numpy Generator or RandomState, a random.Random, "
+        "expected generator to be an int, a numpy Generator, SeedSequence or RandomState, a random.Random, "
         f"a torch.Generator or None, got {got}"
     )
 
