@@ -17,6 +17,7 @@ from safe_mutation.chunks import gradients_at_once
 from safe_mutation.experience_sets import ExperienceSets, Rectangle
 from safe_mutation.experiences import Experiences, count, map_leaves, take
 from safe_mutation.flat_network import FlatNetwork
+from safe_mutation.mapping_check import maps_rightly
 from safe_mutation.network import Network, differentiable, run
 from safe_mutation.out_of_memory import lacks_memory
 from safe_mutation.plan import Ways
@@ -146,11 +147,15 @@ def _of_module(
         try:
             with gaps_are_silent() if silently else gaps_are_errors():
                 found = METHODS[name](network, params, inputs, weights, power, gradients)
+                if (
+                    name == "mapped"
+                    and known is None
+                    and not maps_rightly(network, params, inputs, gradients)
+                ):
+                    continue
         except Exception as error:
             if lacks_memory(error) or name == "one by one" or (ways and name == ways.chosen.row_sums):
                 raise
-            continue
-        if name == "mapped" and known is None and not _maps_rightly(network, params, inputs):
             continue
         if ways is not None and known is None:
             ways.note(row_sums=name)
@@ -179,42 +184,6 @@ def mapped(
         of_rows = raised_(jacobian(params, take(inputs, some)), power).sum(1)
         sums += of_rows.sum(0) if weights is None else torch.tensordot(weights[some], of_rows, 1)
     return sums, rows * (total if weights is None else float(weights.sum()))
-
-
-def _maps_rightly(network: FlatNetwork, params: Tensor, inputs: Experiences) -> bool:
-    """Whether gradients mapped over experiences are those of a backward pass for each.
-
-    A rule of torch can take the axis of experiences for that of outputs where both are equally long, and be
-    right elsewhere (that of ``prelu`` does). So a few outputs are compared over as many experiences, and over
-    another number, with the parent's weights and with random ones, as gradients may vanish.
-    """
-
-    def first_outputs(genome: Tensor, experience: Experiences) -> Tensor:
-        return run(network, genome[None], map_leaves(lambda x: x[None, None], experience)).flatten()[:2]
-
-    drawn = torch.randn(params.shape, generator=torch.Generator().manual_seed(0), dtype=params.dtype)
-    jacobian = torch.vmap(torch.func.jacrev(first_outputs), in_dims=(None, 0))
-    for genome in (params.detach(), 0.3 * drawn.to(params)):
-        singles = [
-            _gradients_of_one(network, genome, take(inputs, slice(n, n + 1)))
-            for n in range(min(3, count(inputs)))
-        ]
-        right = torch.stack(singles)
-        for number in range(right.shape[1], len(right) + 1):
-            found, expected = jacobian(genome, take(inputs, slice(number))), right[:number]
-            difference = 0.01 * expected.abs() + 0.001 * expected.abs().amax()
-            if not bool(((found - expected).abs() <= difference).all()):
-                return False
-    return True
-
-
-def _gradients_of_one(network: FlatNetwork, genome: Tensor, experience: Experiences) -> Tensor:
-    """The gradients (2, P) of the first two outputs for one experience; (1, P) where there is one output."""
-    with torch.enable_grad():
-        leaf = genome.detach().requires_grad_()
-        outputs = differentiable(run(network, leaf[None], take(experience, None))).flatten()[:2]
-    found = [torch.autograd.grad(output, leaf, retain_graph=True)[0] for output in outputs]
-    return torch.stack(found)
 
 
 def backward_mapped(
