@@ -74,7 +74,7 @@ class GroupElitesGA(SteadyStateGA):
 
     def state(self) -> State:
         """The population, the number of evaluations and the groups."""
-        return super().state() | {"scales": self.scales, "gains": self.gains}
+        return super().state() | {"scales": self.scales, "gains": self.gains.copy()}
 
     def load(self, state: Mapping[str, np.ndarray]) -> None:
         """Continue from a state."""
