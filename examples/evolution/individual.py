@@ -75,8 +75,7 @@ def unpack(name: str, state: Mapping[str, np.ndarray]) -> list[Individual]:
         _unpack_experiences(f"{name}.experiences", state),
         _unpack_ragged(f"{name}.behavior", state),
         _unpack_ragged(f"{name}.sensitivity", state),
-        # Champions kept before individuals knew it have no offspring any more.
-        state.get(f"{name}.born", np.zeros(len(state[f"{name}.fitness"]), np.int64)).tolist(),
+        state[f"{name}.born"].tolist(),
     ]
     return [
         Individual(genome, fitness, solved, experiences, behavior, sensitivity, born)

@@ -104,7 +104,9 @@ def read_champions(path: Path) -> list[Individual]:
         ValueError: If the file is damaged; the message names it.
     """
     arrays, _ = read_npz(path)
-    return unpack("champion", arrays)
+    # Those of earlier results do not say when they were born; they have no offspring any more.
+    unknown = {"champion.born": np.zeros_like(arrays["champion.fitness"], dtype=np.int64)}
+    return unpack("champion", unknown | arrays)
 
 
 def solved_at(result: Path) -> np.ndarray:
