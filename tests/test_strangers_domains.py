@@ -163,9 +163,9 @@ def test_what_looks_otherwise_in_every_process_is_refused_before_the_search(name
     [
         ({"seed": -1}, "expected a seed from 0 to 2\\*\\*63 - 1, got -1"),
         ({"seed": 2**63}, "expected a seed from 0 to 2"),
-        ({"runs": 0}, "expected runs to be a whole number of at least 1, got 0"),
-        ({"group": 2.5}, "expected group to be a whole number of at least 1, got 2.5"),
-        ({"guess": None}, "expected guess to be a whole number of at least 1, got None"),
+        ({"runs": 0}, "expected runs to be at least 1, got 0"),
+        ({"group": 2.5}, "expected group to be an int, got 2.5"),
+        ({"guess": None}, "expected guess to be an int, got None"),
     ],
 )
 def test_settings_out_of_range(settings, message):

@@ -69,8 +69,12 @@ class Experiment:
     def __post_init__(self) -> None:
         for name in ("runs", "group", "lag", "guess"):
             value = getattr(self, name)
-            if not ((value is None and name == "group") or (isinstance(value, int) and value >= 1)):
-                raise ValueError(f"expected {name} to be a whole number of at least 1, got {value!r}")
+            if value is None and name == "group":
+                continue
+            if not isinstance(value, int):
+                raise ValueError(f"expected {name} to be an int, got {value!r}")
+            if value < 1:
+                raise ValueError(f"expected {name} to be at least 1, got {value}")
         if not (isinstance(self.seed, int) and 0 <= self.seed < SEEDS):
             raise ValueError(f"expected a seed from 0 to 2**63 - 1, got {self.seed!r}")
         if self.lag > 1 and not isinstance(self.algorithm, AsksAhead):
