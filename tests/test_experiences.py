@@ -178,9 +178,3 @@ def test_what_is_drawn_early_is_refused_as_ever() -> None:
         with pytest.raises((ValueError, TypeError), match=message):
             op(PARENTS, experiences=given, generator=generator)
         assert generator.bit_generator.state == before
-
-
-def test_genomes_of_foreign_byte_order_are_read() -> None:
-    op = SMGSum(NETWORK, sigma=0.1)
-    expected = op(PARENTS, experiences=INPUTS, generator=1)
-    np.testing.assert_array_equal(op(PARENTS.astype(">f4"), experiences=INPUTS, generator=1), expected)

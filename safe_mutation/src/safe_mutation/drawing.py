@@ -11,6 +11,7 @@ from torch import Tensor
 from safe_mutation.experience_sets import ExperienceSets
 from safe_mutation.experiences import Experiences, count, leaves, map_leaves
 from safe_mutation.noise import Streams, choose, read_generator
+from safe_mutation.reading import is_list
 from safe_mutation.torch_internals import is_transformed
 
 
@@ -20,7 +21,7 @@ def drawn_before_reading(experiences: Any, maximum: int | None, generator: Any, 
     Of a replay buffer, which may be a file mapped into memory, nothing else need be read. What is no array
     or is refused later is given back whole. The generator stays as it was.
     """
-    found = leaves(experiences) if not isinstance(experiences, list) else []
+    found = [] if is_list(experiences) else leaves(experiences)
     lengths = {leaf.shape[0] if _has_rows(leaf) else None for leaf in found}
     if maximum is None or len(lengths) != 1 or (total := lengths.pop()) is None or total <= maximum:
         return experiences

@@ -33,8 +33,7 @@ class Genomes:
 
     def __init__(self, genomes: Any, num_params: int | None, in_double: bool = False) -> None:
         self._back = way_back(genomes, "genomes")
-        known = (np.float16, np.float32, np.float64)
-        if isinstance(genomes, np.ndarray) and genomes.dtype.newbyteorder("=") not in known:
+        if isinstance(genomes, np.ndarray) and genomes.dtype not in (np.float16, np.float32, np.float64):
             raise TypeError(
                 f"expected genomes of a floating-point dtype, got {genomes.dtype}: give genomes.astype(float)"
             )

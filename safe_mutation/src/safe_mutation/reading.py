@@ -41,7 +41,7 @@ def read_experiences(experiences: Any, parents: Tensor, per_parent: bool) -> Exp
         ValueError: If there is no experience, or arrays disagree about their number.
         TypeError: If they are no arrays of numbers.
     """
-    if per_parent and _is_list(experiences):
+    if per_parent and is_list(experiences):
         sets = [_read_set(one, parents) for one in _as_list(experiences)]
         if len(sets) != len(parents):
             raise ValueError(
@@ -49,7 +49,7 @@ def read_experiences(experiences: Any, parents: Tensor, per_parent: bool) -> Exp
                 f"got {len(sets)}"
             )
         return _together(sets)
-    if not _is_list(experiences):
+    if not is_list(experiences):
         return _read_rectangle(experiences, parents, "(N, I, ...)" if per_parent else "(I, ...)")
     only = _read_set(experiences, parents)
     return only.stacks[0] if len(only.stacks) == 1 else ExperienceSets(only.stacks, [only.numbers()])
@@ -70,7 +70,7 @@ class _Set(NamedTuple):
 
 
 def _read_set(experiences: Any, parents: Tensor) -> _Set:
-    if not _is_list(experiences):
+    if not is_list(experiences):
         stack = _read_rectangle(experiences, parents, "(I, ...)")
         number = count(stack)
         return _Set([stack], np.zeros(number, int), np.arange(number))
@@ -153,7 +153,7 @@ class _Piles:
         return kind, before
 
 
-def _is_list(experiences: Any) -> bool:
+def is_list(experiences: Any) -> bool:
     """Whether experiences (or parents) are listed one by one, rather than the numbers of an array."""
     if isinstance(experiences, PackedSequence) or (isinstance(experiences, Tensor) and experiences.is_nested):
         return True
