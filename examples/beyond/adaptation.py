@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 
 from beyond import against_fixed
-from beyond.comparison import Runs, finished
+from beyond.comparison import Runs
 from beyond.directions import INCUMBENT
 from beyond.finalists import budget_of
 from beyond.race import DOMAIN_NAMES, GUESS
@@ -66,10 +67,7 @@ class Adaptation(Study):
         return against_fixed.tables("adaptation", results, self._finished(results), len(RULES))
 
     def _finished(self, results: Path) -> dict[str, Runs]:
-        found = {
-            domain: finished({name: self._file(results, domain, name) for name in RULES}) for domain in PLACES
-        }
-        return {domain: runs for domain, runs in found.items() if runs}
+        return against_fixed.finished_in(PLACES, RULES, partial(self._file, results))
 
     def _file(self, results: Path, domain: str, rule: str) -> Path:
         return self.folder(results) / domain / f"{RULES[rule].name}.json"

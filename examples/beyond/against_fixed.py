@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -27,6 +27,21 @@ def fixed(results: Path, domain: str) -> Runs:
     """The runs of fixed divergences, as far as they have run in a domain: 20 of each."""
     others = SEMIFINALS if domain in DOMAIN_NAMES else FINALISTS
     return finished({name: others.file(results, domain, one) for name, one in FIXED.items()})
+
+
+def finished_in(
+    domains: Iterable[str], names: Iterable[str], file: Callable[[str, str], Path]
+) -> dict[str, Runs]:
+    """The runs that have finished, by domain and name; no domain in which none has.
+
+    Args:
+        domains: Where to look.
+        names: Of the searches in each.
+        file: The result of a domain and a name.
+    """
+    names = list(names)
+    found = {domain: finished({name: file(domain, name) for name in names}) for domain in domains}
+    return {domain: runs for domain, runs in found.items() if runs}
 
 
 def tables(title: str, results: Path, found: Mapping[str, Runs], number: int) -> dict[str, str]:

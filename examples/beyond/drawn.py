@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from beyond import against_fixed
-from beyond.comparison import Runs, finished
+from beyond.comparison import Runs
 from beyond.directions import INCUMBENT
 from beyond.race import DOMAIN_NAMES, GUESS
 from beyond.study import Study
@@ -53,11 +54,7 @@ class Drawn(Study):
         return against_fixed.tables("drawn", results, self._finished(results), len(RANGES))
 
     def _finished(self, results: Path) -> dict[str, Runs]:
-        found = {
-            domain: finished({name: self._file(results, domain, name) for name in RANGES})
-            for domain in DOMAIN_NAMES
-        }
-        return {domain: runs for domain, runs in found.items() if runs}
+        return against_fixed.finished_in(DOMAIN_NAMES, RANGES, partial(self._file, results))
 
     def _file(self, results: Path, domain: str, name: str) -> Path:
         return self.folder(results) / domain / f"{name.replace(' ', '-')}.json"

@@ -148,7 +148,7 @@ def _draw_key(generator: Generator) -> Key:
         if generator is not None and generator < 0:
             raise ValueError(f"expected a seed that is not negative, got {generator}")
         seed = None if generator is None else int(generator)
-        return Key(np.random.SeedSequence(seed).generate_state(2, np.uint64))  # the key of Philox(seed)
+        generator = np.random.SeedSequence(seed)  # which gives the key of Philox(seed)
     if isinstance(generator, np.random.SeedSequence):
         return Key(generator.generate_state(2, np.uint64))
     if isinstance(generator, torch.Generator):
