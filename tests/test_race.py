@@ -190,6 +190,25 @@ def test_finalists_are_drawn_and_listed_as_far_as_they_are_there(tmp_path):
     assert set(tables) == {"targets", "finalists in topdown-maze", "finalists in toy, gradient washout"}
 
 
+def test_the_pilot_stands_in_for_figure_8_until_that_has_run(tmp_path):
+    write(tmp_path / "first-person-pilot" / "slow-sideways-SM-G-SO-16000.json", [9000, None])
+    write(tmp_path / "first-person-pilot" / "slow-sideways-SM-G-SO-3000.json", [None, None])
+    write(tmp_path / "first-person-pilot" / "easy-SM-G-SO-16000.json", [200, 300])
+    found = published(tmp_path, "first-person-maze")
+    assert {name: runs.tolist() for name, runs in found.items()} == {"SM-G-SO": [9000, np.inf]}
+    write(tmp_path / "figure-8" / "control.json", [None, None])
+    assert set(published(tmp_path, "first-person-maze")) == {"control"}
+
+
+def test_finalists_cut_short_are_compared_within_their_budget(tmp_path):
+    write(tmp_path / "figure-8" / "control.json", [900, 17_000, None])
+    cut = FINALISTS.folder(tmp_path) / "first-person-maze" / "SM-G-SO-1-0.03.json"
+    write(cut, [9000, None, None], record={"max_evaluations": 16_000})
+    tables = FINALISTS.tables(tmp_path)
+    assert "| control of the paper |  |  | 1/3 | never |" in tables["finalists in first-person-maze"]
+    assert "not told by 16,000: 1/3, never" in tables["targets"]
+
+
 def test_targets_reached_and_missed():
     fast, failing = np.full(60, 10_000.0), np.concatenate([np.full(49, 9_000.0), np.full(11, np.inf)])
     control = np.full(20, 19_000.0)
@@ -197,15 +216,20 @@ def test_targets_reached_and_missed():
         "recurrent-parity": {"new": fast, "late": 3 * fast},
         "breadcrumb-hard-maze": {"new": failing},
         "large-scale-101": {"new": fast},
+        "first-person-maze": {"new": failing, "quick": fast},
     }
     references = {
         "recurrent-parity": {"control": control, "SM-R": np.full(20, 9_000.0)},
         "breadcrumb-hard-maze": {"control": np.full(20, np.inf)},
         "large-scale-101": {},
+        "first-person-maze": {},
     }
-    parity, late, maze, large = verdicts(runs, references).splitlines()[2:]
+    budgets = dict.fromkeys(runs, 100_000) | {"first-person-maze": 16_000}
+    parity, late, maze, large, cut, quick = verdicts(runs, references, budgets).splitlines()[2:]
     assert "| 50% of the runs by 20,000 | yes: 60/60, median 10.0k | **no**: slower than SM-R (p = " in parity
     assert parity.endswith("| **no**: 1.9 times |")
     assert "| **no**: 0/60, median 30.0k | **no**: slower than control" in late
     assert "| **no**: 49/60, median 9.0k | yes | yes: control mostly fails |" in maze  # 50 were wanted
     assert large == "| new | large-scale-101 |  | 60/60, 10.0k |  |  |"
+    assert "| 90% of the runs by 50,000 | not told by 16,000: 49/60, 9.0k |" in cut  # the others may yet
+    assert "| 90% of the runs by 50,000 | yes: 60/60, median 10.0k |" in quick

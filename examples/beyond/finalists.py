@@ -7,7 +7,6 @@ best in other networks.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
@@ -21,6 +20,7 @@ from beyond.directions import CHALLENGER, INCUMBENT, SETTINGS, Setting
 from beyond.race import DOMAIN_NAMES, GUESS, SEMIFINALS
 from beyond.study import COLOURS, Study, file_name
 from beyond.targets import TARGETS, verdicts
+from evolution.atomic_file import read_json
 from evolution.domains import DOMAINS
 from evolution.domains.toy import Toy
 from evolution.experiment import Experiment
@@ -65,10 +65,10 @@ class Finalists(Study):
     def draw(self, results: Path) -> None:
         """A figure of success curves for each domain, with those of the paper's methods."""
         for domain in RUNS:
-            runs, references = self._runs(results, domain), published_within(results, domain)
+            runs, references = self._runs(results, domain), self._references(results, domain)
             if not runs:
                 continue
-            budget = budget_of(domain)
+            budget = self._budget(results, domain)
             figure, ax = plt.subplots(figsize=(8.4, 4.5), layout="constrained")
             for method in METHODS:
                 if method in references:
@@ -88,8 +88,13 @@ class Finalists(Study):
         found = {place: runs for place in places if (runs := self._runs(results, place))}
         if not found:
             return {}
-        references = {place: published_within(results, place) for place in found}
-        blocks = {"targets": verdicts({place: found[place] for place in RUNS if place in found}, references)}
+        references = {place: self._references(results, place) for place in found}
+        domains = {place: found[place] for place in RUNS if place in found}
+        blocks = {
+            "targets": verdicts(
+                domains, references, {place: self._budget(results, place) for place in domains}
+            )
+        }
         for place, runs in found.items():
             known = {name: labels[name] for name in runs}
             blocks[f"finalists in {place}"] = table(header, known, runs, references[place])
@@ -112,15 +117,21 @@ class Finalists(Study):
     def _runs(self, results: Path, place: str) -> dict[str, np.ndarray]:
         return finished({one.name: self.file(results, place, one) for one in SETTINGS})
 
+    def _budget(self, results: Path, place: str) -> int:
+        """Evaluations of a run, fewer where ``--max-evaluations`` has cut the runs that are there."""
+        files = [file for one in SETTINGS if (file := self.file(results, place, one)).exists()]
+        records = [read_json(file).get("record", {}) for file in files]
+        return min(record.get("max_evaluations", budget_of(place)) for record in records)
+
+    def _references(self, results: Path, place: str) -> dict[str, np.ndarray]:
+        """The runs of the paper's methods, as they would be with the finalists' budget."""
+        references = published(results, place)
+        return within(references, self._budget(results, place)) if references else {}
+
 
 def budget_of(domain: str) -> int:
     """Evaluations of a run."""
     return BUDGETS.get(domain, TABLE_S2[domain].max_evaluations)
-
-
-def published_within(results: Path, place: str) -> dict[str, np.ndarray]:
-    """The runs of the paper's methods, as they would be with the finalists' budget."""
-    return within(published(results, place), BUDGETS.get(place, math.inf))
 
 
 FINALISTS = Finalists("beyond-finalists")

@@ -40,12 +40,13 @@ TARGETS = {
 }
 
 
-def verdicts(runs: Mapping[str, Runs], references: Mapping[str, Runs]) -> str:
+def verdicts(runs: Mapping[str, Runs], references: Mapping[str, Runs], budgets: Mapping[str, int]) -> str:
     """Every setting in every domain that it has run in, as a Markdown table.
 
     Args:
         runs: For each domain the runs of the settings.
         references: For each domain the runs of the paper's methods.
+        budgets: For each domain the evaluations of a run.
     """
     titles = ["setting", "domain", "target", "reached", "best or tied", "twice as fast as control"]
     rows = []
@@ -57,7 +58,7 @@ def verdicts(runs: Mapping[str, Runs], references: Mapping[str, Runs]) -> str:
                 for (ours, method), pair in compared.items()
                 if ours == name and pair.significant and not pair.better
             ]
-            cells = [name, domain, *_against(TARGETS.get(domain), evaluations)]
+            cells = [name, domain, *_against(TARGETS.get(domain), evaluations, budgets[domain])]
             known = references[domain]
             cells.append("" if not known else f"**no**: slower than {', '.join(slower)}" if slower else "yes")
             cells.append(_twice(evaluations, known["control"]) if "control" in known else "")
@@ -65,11 +66,15 @@ def verdicts(runs: Mapping[str, Runs], references: Mapping[str, Runs]) -> str:
     return markdown_table(titles, rows)
 
 
-def _against(target: Target | None, evaluations: np.ndarray) -> list[str]:
+def _against(target: Target | None, evaluations: np.ndarray, budget: int) -> list[str]:
     if target is None:
         return ["", ", ".join(summary(evaluations))]
     found = f"{solved_by(evaluations, target.by)}, median {middle(evaluations)}"
-    return [str(target), f"{'yes' if target.reached(evaluations) else '**no**'}: {found}"]
+    if target.reached(evaluations):
+        return [str(target), f"yes: {found}"]
+    if budget < target.by:
+        return [str(target), f"not told by {budget:,}: {', '.join(summary(evaluations))}"]
+    return [str(target), f"**no**: {found}"]
 
 
 def _twice(evaluations: np.ndarray, control: np.ndarray) -> str:

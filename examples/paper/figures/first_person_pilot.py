@@ -11,6 +11,8 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from evolution.domains.first_person_maze import FirstPersonMaze
 from evolution.experiment import Experiment
 from evolution.result import solved_at
@@ -58,7 +60,7 @@ class Round(NamedTuple):
 ROUNDS = (
     Round(1_000, ("SM-G-SUM",), len(SETTINGS)),
     Round(3_000, ("SM-G-SUM",), 10),
-    Round(16_000, ("SM-G-SUM", "control"), 3),
+    Round(16_000, ("SM-G-SUM", "control", "SM-G-SO"), 3),
 )
 
 
@@ -91,6 +93,13 @@ class FirstPersonPilot(Figure):
         """Every round, as far as it has run."""
         tables = [self._table(results, one) for one in ROUNDS]
         return {self.name: "\n".join(table for table in tables if table)} if any(tables) else {}
+
+    def solved(self, results: Path) -> dict[str, np.ndarray]:
+        """Runs of the default setting in the last round: the longest there are before figure 8."""
+        [name] = (name for name, maze in SETTINGS.items() if maze == FirstPersonMaze())
+        last = ROUNDS[-1]
+        files = {method: self._file(results, name, method, last.budget) for method in last.methods}
+        return {method: solved_at(file) for method, file in files.items() if file.exists()}
 
     def _taking_part(self, results: Path, number: int) -> list[str]:
         """Names of a round's settings: those nearest to the paper in the round before."""
