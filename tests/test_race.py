@@ -209,6 +209,12 @@ def test_finalists_cut_short_are_compared_within_their_budget(tmp_path):
     assert "not told by 16,000: 1/3, never" in tables["targets"]
 
 
+def test_the_last_of_many_searches_shows_its_progress(tmp_path, capsys):
+    small = ["beyond-directions", "--runs", "1", "--max-evaluations", "251", "--share", "54/54"]
+    assert reproduce.main([*small, "--results", str(tmp_path / "results"), "--work", str(tmp_path)]) == 0
+    assert ": 0ev" in capsys.readouterr().err  # at once, and not only in the end
+
+
 def test_targets_reached_and_missed():
     fast, failing = np.full(60, 10_000.0), np.concatenate([np.full(49, 9_000.0), np.full(11, np.inf)])
     control = np.full(20, 19_000.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,14 +31,12 @@ class Search:
         result: The JSON file to write; the champions' genomes go beside it as ``.npz``.
         work: Folder of the checkpoints, removed in the end.
         command: Command line that repeats it.
-        position: Line of its progress bar.
     """
 
     experiment: Experiment
     result: Path
     work: Path
     command: str = ""
-    position: int = 0
 
     def __call__(self, breeder: Breeder | None = None) -> None:
         """Compute the result.
@@ -64,7 +63,7 @@ class Search:
             desc=f"{self.result.stem:8}",
             initial=lockstep.evaluations,
             unit="ev",
-            position=self.position,
+            position=line_of_this_process(),
             smoothing=0.05,
             mininterval=1,
             dynamic_ncols=True,
@@ -116,6 +115,12 @@ def solved_at(result: Path) -> np.ndarray:
         ValueError: If the file is damaged; the message names it.
     """
     return np.array([run["solved_at"] or np.inf for run in read_json(result)["runs"]])
+
+
+def line_of_this_process() -> int:
+    """On which line of the terminal it shows its progress, beside others that were started with it."""
+    number = multiprocessing.current_process()._identity
+    return number[-1] - 1 if number else 0  # (n,) in the n-th that another process has started
 
 
 def show_progress(bar: tqdm, lockstep: Lockstep, evaluations: int) -> None:

@@ -81,8 +81,8 @@ class Figure:
         folder, work = self.folder(request.results), request.work / self.name
         command = request.command(self.name)
         return [
-            Search(experiment, file, work / file.relative_to(folder).with_suffix(""), command, position)
-            for position, (file, experiment) in enumerate(experiments.items())
+            Search(experiment, file, work / file.relative_to(folder).with_suffix(""), command)
+            for file, experiment in experiments.items()
         ]
 
     def jobs(self, request: Request) -> list[Job]:
