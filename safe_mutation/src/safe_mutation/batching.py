@@ -47,8 +47,10 @@ def faithful(
     with plain_mode():
         some = _ordinary(params[:2])
         few = map_leaves(_ordinary, take(inputs, (slice(len(some)), slice(3))))
+        if len(some) > 1 and some.numel() > DRAWN:  # parents may be alike, which hides that they are mixed
+            some = torch.cat([some[:1], 0.7 * some[:1].roll(1, 1)])
         tried = [some]
-        if some.numel() <= DRAWN:  # parents may be alike, or saturated
+        if some.numel() <= DRAWN:  # they may be saturated, too
             drawn = torch.randn(some.shape, generator=torch.Generator().manual_seed(0), dtype=some.dtype)
             tried.append(0.3 * drawn.to(some.device))
 

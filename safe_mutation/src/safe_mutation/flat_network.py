@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import fnmatch
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any
@@ -64,6 +65,7 @@ class FlatNetwork:
     Attributes:
         num_params: Length P of a genome.
         names: Names of the parameters in the genome.
+        sizes: Their numbers of weights.
         plans: How it is computed, for each kind of experiences that it has seen.
 
     Raises:
@@ -80,12 +82,13 @@ class FlatNetwork:
         module = _uncompiled(module)
         refuse_unsuitable(module)
         self._adopt(copy_module(module))
+        self._given = [weakref.ref(parameter) for parameter in module.parameters()]
         self._forward = forward
         trainable = trainable_parameters(self._module)
         self.names = list(trainable)
         self._shapes = [p.shape for p in trainable.values()]
-        self._sizes = [p.numel() for p in trainable.values()]
-        self.num_params = sum(self._sizes)
+        self.sizes = [p.numel() for p in trainable.values()]
+        self.num_params = sum(self.sizes)
         self._slow_to_map = any(isinstance(layer, _LOOPED) for layer in self._module.modules())
         self.plans = Plans(plan)
 
@@ -122,7 +125,7 @@ class FlatNetwork:
 
     def parts(self, genome: Tensor) -> list[Tensor]:
         """Views of the parameters in a genome (P,)."""
-        parts = genome.split(self._sizes)
+        parts = genome.split(self.sizes)
         return [part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)]
 
     def of_parts(self, parts: Sequence[Tensor], params: Tensor, inputs: Experiences) -> Any:
@@ -279,7 +282,8 @@ class FlatNetwork:
         return borrowed
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_original"} | {"_hosts": {}}
+        kept = {name: value for name, value in self.__dict__.items() if name != "_original"}
+        return kept | {"_hosts": {}, "_given": []}
 
     def _adopt(self, module: nn.Module) -> None:
         self._module = module
@@ -332,7 +336,7 @@ class FlatNetwork:
     def _stack(self, params: Tensor, inputs: Experiences, linear: LinearLayer = linear_of_values) -> Any:
         views = [
             part.view(-1, *shape)
-            for part, shape in zip(params.split(self._sizes, 1), self._shapes, strict=True)
+            for part, shape in zip(params.split(self.sizes, 1), self._shapes, strict=True)
         ]
         host = self._host(params)
         layers = host.sequence
@@ -351,7 +355,7 @@ class FlatNetwork:
         ways = {way: partial(self._batched, way) for way in ("stacked", "mapped")}
         # Sequences of torch's own layers need no look at gradients, for which large ones have no room.
         gradients = not self._could_be_sequence(params, inputs)
-        return faithful(ways, self._loop, params, inputs, self._sizes, gradients=gradients) or "looped"
+        return faithful(ways, self._loop, params, inputs, self.sizes, gradients=gradients) or "looped"
 
     def _ask_twice(self, genome: Tensor, inputs: Experiences) -> None:
         host, views, function = self._host(genome), self.parts(genome), self._function(inputs)
@@ -380,6 +384,11 @@ class FlatNetwork:
                 "expected a module that refers to its parameters by attributes, lists and dicts, got one "
                 f"whose outputs use {stray} from elsewhere (a tuple, a partial?): they cannot be replaced"
             )
+        if reached & {id(given) for weak in self._given if (given := weak()) is not None}:
+            raise ValueError(
+                "expected a module whose copy uses parameters of its own, got one that holds itself where a "
+                "copy still finds the original (torch.compile of a method, a lambda?): nothing replaces them"
+            )
         return tuple(n for n, view in zip(self.names, views, strict=True) if id(view) not in reached)
 
     def _of_arrays(self, params: np.ndarray, inputs: Any) -> np.ndarray:
@@ -393,7 +402,7 @@ class FlatNetwork:
         return lambda module: module(inputs) if forward is None else forward(module, inputs)
 
     def _mark(self, chosen: list[bool]) -> Tensor:
-        return torch.tensor(chosen).repeat_interleave(torch.tensor(self._sizes))
+        return torch.tensor(chosen).repeat_interleave(torch.tensor(self.sizes))
 
     def _host(self, params: Tensor) -> ModuleHost:
         """The module, or a copy whose buffers and frozen weights have the dtype and device of the genomes."""

@@ -216,7 +216,8 @@ def is_exact(network: FlatNetwork | BatchedNetwork, params: Tensor, inputs: Expe
     """Whether the shortcut equals per-experience gradients, tried on a few of them.
 
     A single experience is taken twice; with two or three a layer's rows could be mistaken for experiences,
-    which the comparison then shows. None where all gradients vanish, which says nothing.
+    which the comparison then shows. Gradients that vanish say nothing, as those behind weights that begin
+    at zero do: random genomes are tried until every parameter has had some. None where all vanish.
     """
     if isinstance(inputs, ExperienceSets):
         parts = [(params if p.lanes is None else params[p.lanes], p.inputs) for p in inputs.rectangles]
@@ -226,40 +227,52 @@ def is_exact(network: FlatNetwork | BatchedNetwork, params: Tensor, inputs: Expe
     few_inputs = take(inputs, (slice(len(few_params)), slice(3)))
     if count(inputs, axis=1) == 1:
         few_inputs = map_leaves(lambda x: torch.cat([x, x], 1), few_inputs)
-    verdict = None
+    told: set[int] = set()
+    sizes = network.sizes if isinstance(network, FlatNetwork) else [params.shape[1]]
     try:
-        for genomes in (few_params, *_random_genomes(few_params)):
-            verdict = _compare_precisely(network, genomes, few_inputs) if verdict is None else verdict
+        for number, genomes in enumerate((few_params, *_random_genomes(few_params))):
+            if number < 2 or len(told) < len(sizes):
+                told |= _compare_precisely(network, genomes, few_inputs, sizes)
     except (Unsuitable, ValueError, TypeError):
         return False
-    return verdict
+    return True if told else None
 
 
 def _random_genomes(like: Tensor) -> Iterator[Tensor]:
-    """Genomes to compare on where the parents' gradients are all zero, from large weights to small ones."""
+    """Genomes to compare on where gradients of the parents' vanish, from large weights to small ones."""
     drawn = torch.randn(like.shape, generator=torch.Generator("cpu").manual_seed(0), device="cpu").to(like)
     yield from (scale * drawn for scale in (1.0, 0.3, 0.1, 0.03))
 
 
 def _compare_precisely(
-    network: FlatNetwork | BatchedNetwork, params: Tensor, inputs: Experiences
-) -> bool | None:
+    network: FlatNetwork | BatchedNetwork, params: Tensor, inputs: Experiences, sizes: list[int]
+) -> set[int]:
     if params.numel() <= PRECISELY:
+        wide = map_leaves(lambda x: x.double() if x.is_floating_point() else x, inputs)
         try:
-            wide = map_leaves(lambda x: x.double() if x.is_floating_point() else x, inputs)
-            return _compare(network, params.double(), wide, tolerance=1e-9)
+            return _compare(network, params.double(), wide, sizes, tolerance=1e-9)
         except (ValueError, TypeError):  # a network that insists on its own precision
             pass
-    return _compare(network, params, inputs, tolerance=1e-4)
+    return _compare(network, params, inputs, sizes, tolerance=1e-4)
 
 
 def _compare(
-    network: FlatNetwork | BatchedNetwork, params: Tensor, inputs: Experiences, tolerance: float
-) -> bool | None:
-    """Whether both ways agree on a few experiences, each also run alone; None where all gradients are zero.
+    network: FlatNetwork | BatchedNetwork,
+    params: Tensor,
+    inputs: Experiences,
+    sizes: list[int],
+    tolerance: float,
+) -> set[int]:
+    """Compare both ways on a few experiences, each also run alone.
 
     The outputs are weighted by numbers of both signs: a sum without absolute values shows then, even where
     the gradients of all experiences have the same sign.
+
+    Returns:
+        The parameters, by their places in ``sizes``, whose gradients do not vanish.
+
+    Raises:
+        Unsuitable: If the ways differ.
     """
     network.prepare(params, inputs)
     with torch.enable_grad():
@@ -268,14 +281,24 @@ def _compare(
         weights = torch.randn(outputs.shape, generator=torch.Generator("cpu").manual_seed(0), device="cpu")
         weights = weights.to(outputs)
         if not outputs.requires_grad:
-            return None
+            return set()
         (quick,) = torch.autograd.grad(outputs, leaf, grad_outputs=weights)
         true = torch.zeros_like(leaf)
         for i in range(outputs.shape[1]):
             one = slice(i, i + 1)
             alone = run(network, leaf, take(inputs, (slice(None), one)))
             true += torch.autograd.grad(alone, leaf, grad_outputs=weights[:, one])[0].abs()
-    largest = true.amax()
-    if not torch.isfinite(largest) or (largest == 0 and not quick.any()):
-        return None
-    return bool((quick - true).abs().amax() <= tolerance * largest)
+    if not torch.isfinite(true).all():
+        return set()
+    rounding = 1000 * torch.finfo(true.dtype).eps * float(true.amax())
+    told = set()
+    for place, (right, found) in enumerate(zip(true.split(sizes, 1), quick.split(sizes, 1), strict=True)):
+        largest = float(right.amax()) if right.numel() else 0.0
+        if (
+            not float((found - right).abs().amax() if right.numel() else 0.0)
+            <= tolerance * largest + rounding
+        ):
+            raise Unsuitable("the sum of powers is another")
+        if largest > rounding:
+            told.add(place)
+    return told

@@ -9,6 +9,9 @@ same numbers.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -179,10 +182,18 @@ def mapped(
     total = count(inputs)
     rows, outputs = outputs_of_one(params, take(inputs, 0)).shape
     sums = params.new_zeros(outputs, len(params))
-    jacobian = torch.vmap(torch.func.jacrev(outputs_of_one, chunk_size=gradients), in_dims=(None, 0))
-    for some in _slices(total, max(1, gradients // (rows * outputs))):
-        of_rows = raised_(jacobian(params, take(inputs, some)), power).sum(1)
-        sums += of_rows.sum(0) if weights is None else torch.tensordot(weights[some], of_rows, 1)
+    if rows * outputs > gradients:  # not even the gradients of one experience at once
+        for n in range(total):
+            pull = torch.func.vjp(partial(outputs_of_one, experience=take(inputs, n)), params)[1]
+            for _, some, cotangents in _cotangents(rows, outputs, gradients, params):
+                (found,) = torch.vmap(pull)(cotangents)
+                found = raised_(found, power).unflatten(0, (-1, len(sums[some]))).sum(0)
+                sums[some] += found if weights is None else weights[n] * found
+    else:
+        jacobian = torch.vmap(torch.func.jacrev(outputs_of_one), in_dims=(None, 0))
+        for some in _slices(total, gradients // (rows * outputs)):
+            of_rows = raised_(jacobian(params, take(inputs, some)), power).sum(1)
+            sums += of_rows.sum(0) if weights is None else torch.tensordot(weights[some], of_rows, 1)
     return sums, rows * (total if weights is None else float(weights.sum()))
 
 
@@ -206,15 +217,13 @@ def backward_mapped(
         if weights is not None:
             own = weights[some].repeat_interleave(height // len(weights[some]))
         rows += height if own is None else float(own.sum())
-        one_hot = torch.eye(outputs.numel(), dtype=params.dtype, device=params.device)
-        one_hot = one_hot.unflatten(1, outputs.shape).unflatten(0, outputs.shape)
-        for chosen in _slices(height, max(1, gradients // (number * count(take(inputs, some))))):
-            cotangents = one_hot[chosen].flatten(0, 1)
+        at_once = max(1, gradients // count(take(inputs, some)))
+        for chosen, part, cotangents in _cotangents(height, number, at_once, params):
             (found,) = torch.autograd.grad(
                 outputs, leaf, cotangents, retain_graph=True, is_grads_batched=True
             )
-            found = raised_(found, power).unflatten(0, (-1, number))
-            sums += found.sum(0) if own is None else torch.tensordot(own[chosen], found, 1)
+            found = raised_(found, power).unflatten(0, (-1, len(sums[part])))
+            sums[part] += found.sum(0) if own is None else torch.tensordot(own[chosen], found, 1)
     assert sums is not None  # there is at least one experience
     return sums, rows
 
@@ -255,6 +264,18 @@ _ATTEMPTS = (
     ("backward mapped", True),
     ("one by one", True),
 )
+
+
+def _cotangents(
+    height: int, number: int, at_once: int, like: Tensor
+) -> Iterator[tuple[slice, slice, Tensor]]:
+    """Cotangents that single out each of (height, number) values, so many at once, and which those are."""
+    for rows in _slices(height, max(1, at_once // number)):
+        for columns in _slices(number, min(number, at_once)):
+            r, k = (torch.arange(*some.indices(n)) for some, n in ((rows, height), (columns, number)))
+            cotangents = like.new_zeros(len(r), len(k), height, number)
+            cotangents[torch.arange(len(r))[:, None], torch.arange(len(k)), r[:, None], k] = 1
+            yield rows, columns, cotangents.flatten(0, 1)
 
 
 def _slices(total: int, step: int) -> list[slice]:

@@ -3,7 +3,10 @@
 Forward-mode differentiation gives it exactly in one pass. Where torch has no forward rule for a
 layer, the rule is sought among its elementary operations; failing that, J v is the derivative of J'u
 with respect to u (exact, two backward passes); and as the last resort a central difference, good to
-about three digits in float32. Which one a network needs is found out once, and kept in its plan.
+about three digits in float32. Which one a network needs is found out once, and kept in its plan: the
+first that goes together with a backward pass, since J'J v needs one J. Forward mode sees through
+``torch.no_grad()`` inside a module, which a backward pass does not, and the second backward pass
+loses what a custom function computes out of torch's sight.
 """
 
 from __future__ import annotations
@@ -20,10 +23,13 @@ from torch.autograd import forward_ad
 
 from safe_mutation.batched_network import planned
 from safe_mutation.experiences import Experiences
-from safe_mutation.network import Network, run
+from safe_mutation.network import Network, differentiable, run
 from safe_mutation.out_of_memory import lacks_memory
 from safe_mutation.plain_kernels import PlainKernels
 from safe_mutation.plan import Ways
+from safe_mutation.repeatable import a_few
+
+ALIKE = 0.05  # of a sum's size: what the rounding of half precision explains
 
 # torch has one level of forward-mode differentiation for the whole process.
 _LEVEL = threading.RLock()
@@ -47,6 +53,8 @@ def tangent(
     names = list(METHODS)
     for name in names[0 if known is None else names.index(known) :]:
         try:
+            if known is None and name != names[-1] and not goes_with_backward(name, network, params, inputs):
+                continue
             found = METHODS[name](network, params, direction, inputs)
         except Exception as error:
             if lacks_memory(error) or name == names[-1] or name == ways.chosen.tangent:
@@ -106,6 +114,33 @@ def central_difference(network: Network, params: Tensor, direction: Tensor, inpu
         ahead = run(network, params + step * direction, inputs)
         behind = run(network, params - step * direction, inputs)
     return (ahead - behind) / (2 * step[:, :, None])
+
+
+def goes_with_backward(name: str, network: Network, params: Tensor, inputs: Experiences) -> bool:
+    """Whether a method's J is that of a backward pass: u'(J v) is (J'u)'v, for random u and v.
+
+    Tried on a few experiences, with a parent's weights and with others near them, as parts of J may vanish
+    for the one. (Far from them a deep network may be chaotic, and no two computations alike.)
+    """
+    genome, few = a_few(params, inputs)
+    chance = torch.Generator().manual_seed(0)
+
+    def drawn(like: Tensor) -> Tensor:
+        return torch.randn(like.shape, generator=chance, dtype=torch.float32).to(like)
+
+    spread = 0.1 * genome.square().mean().sqrt().clamp_min(0.1)
+    for one in (genome, genome + spread * drawn(genome)):
+        direction = drawn(one)
+        with torch.enable_grad():
+            leaf = one.requires_grad_()
+            outputs = differentiable(run(network, leaf, few))
+            u = drawn(outputs)
+            (gradient,) = torch.autograd.grad(outputs, leaf, u)
+        change = METHODS[name](network, one.detach(), direction, few)
+        forwards, backwards = u.double() * change, gradient.double() * direction
+        if (forwards.sum() - backwards.sum()).abs() > ALIKE * forwards.norm():  # never if one is nan
+            return False
+    return True
 
 
 METHODS = {
