@@ -138,7 +138,7 @@ def compare(name: str, number: int, device: str | None) -> str:
 
 def main() -> None:
     """Compare what the command line asks for."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__ and __doc__.splitlines()[0])
     parser.add_argument("--domains", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--genomes", nargs="+", type=int, default=[20, 100, 250], help="in a batch")
     parser.add_argument("--device", help="where the batch is computed (default: compiled, on the processor)")

@@ -121,7 +121,7 @@ def measure(what: str, net: str, operator: str) -> dict[str, Any]:
 
 def main() -> None:
     """Run what the command line asks for."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__ and __doc__.splitlines()[0])
     parser.add_argument("what", choices=("time", "memory", "default", "table"))
     parser.add_argument("--nets", nargs="+", choices=list(NETS), default=list(NETS))
     parser.add_argument("--operators", nargs="+", choices=OPERATORS, default=list(OPERATORS))

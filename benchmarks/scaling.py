@@ -262,7 +262,7 @@ def report_solutions(overhead: float) -> None:
 
 def main() -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__ and __doc__.splitlines()[0])
     parser.add_argument("--engines", nargs="+", choices=("pool", "ray"), default=["pool"])
     parser.add_argument("--workers", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--sizes", nargs="+", type=int, default=[1_300, 26_000, 1_000_000], help="weights")

@@ -77,7 +77,7 @@ def compare(domain: Any, method: str) -> str:
 
 def main() -> None:
     """Time what the command line asks for."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__ and __doc__.splitlines()[0])
     parser.add_argument("--domains", nargs="+", choices=DOMAINS, default=list(DOMAINS))
     torch.set_num_threads(1)
     for name in parser.parse_args().domains:

@@ -123,7 +123,7 @@ def measure_population(number: int, device: str) -> dict[str, float]:
 
 def main() -> None:
     """Run what the command line asks for."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__ and __doc__.splitlines()[0])
     parser.add_argument("what", choices=("scaling", "in-place", "population"))
     parser.add_argument("--sizes", nargs="+", type=float, help="weights, for population parents")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")

@@ -201,7 +201,7 @@ def quartiles(values: list[float], spec: str) -> str:
 
 def main() -> None:
     """Run what is missing, seed by seed, then draw and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__ and __doc__.splitlines()[0])
     parser.add_argument("algorithm", choices=ALGORITHMS)
     parser.add_argument("methods", nargs="*", default=METHODS, choices=METHODS)
     parser.add_argument("--runs", type=int, default=20)

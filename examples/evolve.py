@@ -36,6 +36,7 @@ from evolution.lockstep import Lockstep
 from evolution.record import Record
 from evolution.replicate import Replicate
 from evolution.result import show_progress
+from evolution.said import SAID
 from evolution.workers import Breeder
 from paper.table_s2 import experiment, settings
 from safe_mutation.operators import OPERATORS
@@ -51,7 +52,9 @@ def evolve(
     breeder: Breeder | None,
 ) -> None:
     """Run to the end, or until so many runs are solved, keeping history and checkpoints."""
-    bar = tqdm(initial=lockstep.evaluations, unit=" evaluations", smoothing=0.05, dynamic_ncols=True)
+    bar = tqdm(
+        initial=lockstep.evaluations, unit=" evaluations", smoothing=0.05, dynamic_ncols=True, file=SAID
+    )
     with bar, closing(advance(lockstep, saved, record, interrupted, history.state, breeder)) as steps:
         while lockstep.solved < solutions and (evaluations := next(steps, 0)):
             history.log(lockstep)
@@ -105,7 +108,7 @@ def export(folder: Path, domain: Domain, replicate: Replicate) -> None:
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line; anything that does not make sense ends with one line and status 2."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__ and __doc__.splitlines()[0])
     parser.add_argument("domain", choices=DOMAINS, help="what to evolve for")
     parser.add_argument("--variant", help="another form of the domain")
     parser.add_argument("--operator", choices=OPERATORS, default="SM-G-SO", help="default: %(default)s")
@@ -120,7 +123,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--portable",
         action="store_true",
-        help="mutate in double precision: the same on any processor, a bit slower",
+        help="mutate in double precision: the same on any processor; slower, most with convolutions",
     )
     parser.add_argument("--tensorboard", action="store_true", help="event files in the run folder, too")
     add_executor_arguments(parser)

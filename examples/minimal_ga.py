@@ -72,7 +72,7 @@ def evolve(policy: nn.Module, env: gym.Env, evaluations: int, size: int, seed: i
 
 def main() -> None:
     """Evolve, save the champion and a picture of its way."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__ and __doc__.splitlines()[0])
     parser.add_argument("--evaluations", type=int, default=20_000)
     parser.add_argument("--population", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)

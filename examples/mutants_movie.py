@@ -103,7 +103,7 @@ class _Swarm:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__ and __doc__.splitlines()[0])
     parser.add_argument("champion", type=Path, help="champion.npz of a run of evolve.py in the hard maze")
     parser.add_argument("--operator", choices=SM_G, default="SM-G-SUM", help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=1, help="of the mutations (default: %(default)s)")

@@ -24,11 +24,11 @@ from evolution.atomic_file import require_writable
 from evolution.crew import Crew, TaskFailed
 from evolution.executors import (
     add_executor_arguments,
+    asked,
     check_executor_arguments,
     hired,
     part_of_the_result,
     shared,
-    spreads,
 )
 from evolution.experiment import SEEDS
 from evolution.local_pool import LocalPool
@@ -39,6 +39,7 @@ from paper.results_page import write_pages
 from paper.style import METHODS
 
 CLAIMS = "claims"
+WHOLE = (1, 1)  # the only share
 FIGURES: dict[str, Figure] = PAPER | STUDIES
 
 
@@ -48,7 +49,7 @@ def run_all(jobs: list[Job], options: argparse.Namespace) -> None:
     Side by side, results are the same as one after the other; spread, they are those of the groups and the
     lag that the command line asks for, whatever the number of workers.
     """
-    if spreads(options):
+    if asked(options):
         for job in jobs:
             spread(job, options)
     elif (options.workers or 1) > 1:
@@ -61,10 +62,7 @@ def run_all(jobs: list[Job], options: argparse.Namespace) -> None:
 def spread(job: Job, options: argparse.Namespace) -> None:
     """Run a job here, and breed the children of a search elsewhere."""
     if not isinstance(job, Search):
-        if options.device is not None:
-            raise ValueError(f"expected a figure of searches with --device, got {options.figure}")
-        job()
-        return
+        raise ValueError(f"expected a figure of searches with {asked(options)[0]}, got {options.figure}")
     experiment = shared(options, job.experiment)
     command = job.command + part_of_the_result(options)
     with hired(options, experiment) as breeder:
@@ -107,7 +105,7 @@ def share(text: str) -> tuple[int, int]:
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__ and __doc__.splitlines()[0])
     parser.add_argument("figure", choices=[*FIGURES, CLAIMS])
     parser.add_argument("--seed", type=int, default=1, help="default: %(default)s")
     parser.add_argument(
@@ -123,7 +121,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--share",
         type=share,
-        default=(1, 1),
+        default=WHOLE,
         metavar="K/N",
         help="only every N-th search, from the K-th: for N machines, whose results go into one folder",
     )
@@ -142,6 +140,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.error(f"argument --seed: expected a seed from 0 to 2**63 - 1, got {options.seed}")
     if options.figure == CLAIMS and not options.results.is_dir():
         parser.error(f"argument --results: expected a folder of results, got {options.results}")
+    if options.figure == CLAIMS and (asked(options) or options.workers or options.share != WHOLE):
+        parser.error(f"argument figure: expected none of the arguments of a computation with {CLAIMS}")
     for name in ("methods", "runs", "max_evaluations"):
         if getattr(options, name) is not None and name not in follows(options.figure):
             parser.error(f"argument --{name.replace('_', '-')}: expected none with {options.figure}")

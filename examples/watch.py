@@ -74,11 +74,12 @@ def read_domain(file: Path) -> tuple[Domain, str]:
     try:
         content = json.loads(file.read_text())
         settings = content.get("record", content)["domain"]
-        made = classes[settings.pop("class")]
-        network = settings.pop("network")
-        return made(**settings), network
+        name, network = settings.pop("class"), settings.pop("network")
+        if name in classes:
+            return classes[name](**settings), network
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"expected the record of a run in {file}, got something else ({error!r})") from None
+    raise ValueError(f"expected a run of {', '.join(classes)} in {file}, got one of {name}")
 
 
 def matching(domain: Domain, network: str, genome: np.ndarray) -> np.ndarray:
@@ -112,7 +113,7 @@ def show(frames: Iterator[np.ndarray]) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__ and __doc__.splitlines()[0])
     parser.add_argument("run", type=Path, help="folder of a run of evolve.py, or result of reproduce.py")
     parser.add_argument(
         "--replicate",

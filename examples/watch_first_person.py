@@ -66,7 +66,7 @@ def drive(env: FirstPersonMazeEnv) -> Iterator[dict[str, Any]]:
 
 def main() -> None:
     """Drive, say how it went, and save the animation."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__ and __doc__.splitlines()[0])
     parser.add_argument("output", type=Path, nargs="?", default=Path("first_person.gif"), help="GIF to write")
     parser.add_argument("--maze", default="figure_5a", help="bundled maze or text file")
     parser.add_argument("--bricks", action="store_true", help="colors and a brick texture")

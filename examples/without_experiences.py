@@ -121,7 +121,7 @@ def evolve(substitute: Substitute, seed: int, evaluations: int, size: int = 100)
 
 def main() -> None:
     """Print a table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__ and __doc__.splitlines()[0])
     parser.add_argument("--evolve", type=int, metavar="SEEDS")
     parser.add_argument("--evaluations", type=int, default=3000)
     options = parser.parse_args()

@@ -239,7 +239,7 @@ def resident() -> float:
 
 def main() -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__ and __doc__.splitlines()[0])
     parser.add_argument("calls", type=int, help="how many at least")
     parser.add_argument("--first", type=int, default=0, help="number of the first environment")
     parser.add_argument("-v", "--verbose", action="store_true", help="print each kind of refusal")

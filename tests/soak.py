@@ -155,7 +155,7 @@ def compare(
 
 def main() -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__ and __doc__.splitlines()[0])
     parser.add_argument("kills", type=int)
     parser.add_argument("--seed", type=int, default=1, help="of the kills, and of the first search")
     options = parser.parse_args()

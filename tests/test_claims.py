@@ -217,3 +217,19 @@ def test_a_table_refuses_a_row_that_does_not_fit_its_titles():
     assert text == "| method | runs |\n| ---: | ---: |\n| control | 20 |\n"
     with pytest.raises(ValueError, match=r"expected a row of 2 cells, method, runs, got \['control'\]"):
         markdown_table(["method", "runs"], [["control"]])
+
+
+@pytest.mark.parametrize(
+    "more", [["--share", "2/3"], ["--lag", "3"], ["--workers", "2"], ["--device", "cpu"]]
+)
+def test_claims_compute_nothing_and_take_no_argument_of_a_computation(more, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        reproduce.parse_arguments(["claims", "--results", str(tmp_path), *more])
+    assert "expected none of the arguments of a computation with claims" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--lag", "--guess", "--group"])
+def test_a_figure_without_searches_refuses_what_spreads_a_search(option, tmp_path, capsys):
+    folders = ["--results", str(tmp_path / "results"), "--work", str(tmp_path / "work")]
+    assert reproduce.main(["figure-S1", option, "2", *folders]) == 2
+    assert f"expected a figure of searches with {option}, got figure-S1" in capsys.readouterr().err

@@ -286,6 +286,43 @@ def test_a_disk_that_is_full_for_a_while_costs_nothing(tmp_path, monkeypatch, ca
     assert usual == full
 
 
+class Full:
+    """Standard error in a file on a disk that is full."""
+
+    def write(self, text):
+        raise OSError(28, "No space left on device")
+
+    def flush(self):
+        self.write("")
+
+
+@pytest.mark.parametrize("listener", [Full(), None], ids=["full", "closed"])
+def test_a_search_that_nobody_hears_goes_on(listener, tmp_path, monkeypatch):
+    calls, write = [], os.pwrite
+
+    def full_twice(handle, content, offset):
+        calls.append(offset)
+        return Full().write("") if 2 < len(calls) < 5 else write(handle, content, offset)
+
+    monkeypatch.setattr("evolution.history.os.pwrite", full_twice)
+    monkeypatch.setattr("sys.stderr", listener)
+    arguments = ["recurrent-parity", "--operator", "control", "--runs", "1", "--max-evaluations", "2000"]
+    assert evolve.main([*arguments, "--output", str(tmp_path)]) == 0
+    assert (tmp_path / "champion.npz").exists()
+    assert len((tmp_path / "history.jsonl").read_text().splitlines()) > 5
+
+
+def test_only_what_a_killed_process_left_is_removed(tmp_path):
+    drafts = [tmp_path / "checkpoint.npz.0123abcd.part", tmp_path / "record.json.00000000.part"]
+    others = [tmp_path / "thesis.pdf.part", tmp_path / "a.download.part"]
+    for file in (*drafts, *others):
+        file.write_text("half of it")
+    (tmp_path / "folder.0123abcd.part").mkdir()
+    with locked(tmp_path):
+        assert not any(draft.exists() for draft in drafts)
+    assert all(other.exists() for other in others)
+
+
 def test_a_damaged_history_is_named_and_left_alone(tmp_path, capsys):
     arguments = ["recurrent-parity", "--operator", "control", "--runs", "2", "--max-evaluations", "600"]
     arguments += ["--output", str(tmp_path)]

@@ -52,6 +52,11 @@ def test_the_table_is_sorted_by_the_gap(tmp_path):
     assert float(rows[0][2]) == pytest.approx(beginning.share.max(), abs=0.006)
 
 
+def test_a_method_that_has_not_run_leaves_its_cell_empty(tmp_path):
+    write_result(tmp_path / PILOT.name / "slow-SM-G-SUM-16000.json", [9000] * 8)
+    assert "| 0.08 squares, 5 degrees a frame | 8/8, 9.0k |  | " in PILOT.tables(tmp_path)[PILOT.name]
+
+
 def test_every_setting_is_described_in_other_words():
     assert len({describe(setting) for setting in SETTINGS.values()}) == len(SETTINGS)
 

@@ -1,7 +1,7 @@
 """Searches in a stranger's domain: numbers that are none, memory used again, settings without a name."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -9,11 +9,13 @@ import pytest
 
 from evolution.algorithms.hill_climber import HillClimber
 from evolution.algorithms.steady_state_ga import SteadyStateGA
+from evolution.breed import breed
 from evolution.domain import Domain, Evaluation
 from evolution.experiment import Experiment
 from evolution.folder_lock import locked
 from evolution.history import entry
 from evolution.networks.feed_forward import FeedForward
+from evolution.record import describe, differences
 from evolve import evolve_in
 from safe_mutation import SMGSO, GaussianMutation, SMGRms, SMGSum
 
@@ -102,6 +104,22 @@ def test_a_genome_that_is_not_finite_has_no_offspring():
             lambda genomes, e: replace(e, solved=e.solved[:, None]),
             r"expected stranger to give solved of shape \(10,\), got \(10, 1\)",
         ),
+        (
+            lambda genomes, e: replace(e, experiences=[(one, one) for one in e.experiences]),
+            "experiences as an array of numbers, or a dict of them, for each genome, got tuple",
+        ),
+        (
+            lambda genomes, e: replace(e, experiences=[{"a": {"b": one}} for one in e.experiences]),
+            "expected stranger to give experiences .* got dict",
+        ),
+        (
+            lambda genomes, e: replace(e, behavior=np.full((len(genomes), 1), "n")),
+            "expected stranger to give behavior as an array of numbers for each genome, got one of <U1",
+        ),
+        (
+            lambda genomes, e: replace(e, behavior=[None] * len(genomes)),
+            "expected stranger to give behavior as an array of numbers for each genome, got NoneType",
+        ),
     ],
 )
 def test_an_evaluation_of_another_shape_is_refused(strange, message):
@@ -150,6 +168,40 @@ def test_a_function_as_an_operator_is_recorded_by_its_name():
 class Nameless:
     def __call__(self, params, **arguments):
         return params
+
+
+def test_sets_and_nan_among_settings_are_recorded_alike_in_every_process():
+    names = {"north", "west", "east", "south"}
+    assert describe(Stranger(strange=names))["strange"] == sorted(names, key=repr)
+    once, again = ({"domain": describe(Stranger(strange=float("nan")))} for _ in range(2))
+    assert not list(differences(json.loads(json.dumps(once)), again))
+
+
+@dataclass
+class Tallying(SteadyStateGA):
+    """Changes an array of its state in place."""
+
+    tally: np.ndarray = field(default_factory=lambda: np.zeros(3, np.int64), init=False, repr=False)
+
+    def tell(self, children):
+        super().tell(children)
+        self.tally[0] += len(children)
+
+    def state(self):
+        return super().state() | {"tally": self.tally}
+
+
+def test_a_state_is_of_the_moment_though_arrays_change_in_place():
+    [replicate] = search(algorithm=Tallying(10, 3), runs=1).lockstep().replicates
+    replicate.tell(breed_next(replicate))
+    state = replicate.state()
+    replicate.tell(breed_next(replicate))
+    assert state["algorithm.tally"][0] == 10 < replicate.algorithm.tally[0]
+
+
+def breed_next(replicate):
+    experiment = search()
+    return breed(experiment.domain, experiment.operator, replicate.births()).children
 
 
 @pytest.mark.parametrize("nameless", [Nameless(), lambda params, **_: params])

@@ -162,6 +162,15 @@ def test_says_what_is_wrong_with_a_run(spoil, message, tmp_path, capsys):
     assert message in capsys.readouterr().err
 
 
+def test_a_record_of_another_domain_is_named(tmp_path, capsys):
+    write_json(
+        tmp_path / "control.json", {"record": {"domain": {"class": "HardMazeWith", "network": "small"}}}
+    )
+    assert watch.main([str(tmp_path / "control.json")]) == 2
+    assert "expected a run of RecurrentParity, " in (said := capsys.readouterr().err)
+    assert said.endswith("got one of HardMazeWith\n")
+
+
 def test_names_both_networks_where_the_record_is_of_another(tmp_path, capsys):
     domain = DOMAINS["topdown-maze"]()
     write_run(tmp_path, domain, founder(domain))

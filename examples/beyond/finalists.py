@@ -115,13 +115,16 @@ class Finalists(Study):
                 yield domain, replace(plain, guess=GUESS), setting
 
     def _runs(self, results: Path, place: str) -> dict[str, np.ndarray]:
-        return finished({one.name: self.file(results, place, one) for one in SETTINGS})
+        """The runs that are there, as they would be with the shortest one's budget."""
+        runs = finished({one.name: self.file(results, place, one) for one in SETTINGS})
+        return within(runs, self._budget(results, place)) if place in RUNS else runs
 
     def _budget(self, results: Path, place: str) -> int:
         """Evaluations of a run, fewer where ``--max-evaluations`` has cut the runs that are there."""
         files = [file for one in SETTINGS if (file := self.file(results, place, one)).exists()]
         records = [read_json(file).get("record", {}) for file in files]
-        return min(record.get("max_evaluations", budget_of(place)) for record in records)
+        planned = budget_of(place)
+        return min([planned, *(record.get("max_evaluations", planned) for record in records)])
 
     def _references(self, results: Path, place: str) -> dict[str, np.ndarray]:
         """The runs of the paper's methods, as they would be with the finalists' budget."""

@@ -199,7 +199,7 @@ class HeldOut(Study):
         return [Children(result, request.seed, parents, command=command)]
 
     def draw(self, results: Path) -> None:
-        """A panel for each kind of experiences, a row for each kind of parents."""
+        """A panel for each kind of experiences and of parents."""
         if self._data(results).exists():
             draw(read_json(self._data(results))["ratios"], self.folder(results) / "ratios")
 

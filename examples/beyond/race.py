@@ -118,7 +118,7 @@ class Round(Study):
                 self._draw(domain, solved, published(results, domain), self.folder(results) / domain)
 
     def tables(self, results: Path) -> dict[str, str]:
-        """A table for each domain, of the settings that have finished, and the order of all."""
+        """A table for each domain, of the settings that have finished."""
         labels = {one.name: one.label for one in SETTINGS}
         header = ("direction", "exponent", "D")
         title = self.name.removeprefix("beyond-")

@@ -9,7 +9,6 @@ that reading a file never runs code and never takes more memory than the file is
 from __future__ import annotations
 
 import errno
-import glob
 import hashlib
 import json
 import math
@@ -24,7 +23,8 @@ from typing import IO, Any
 
 import numpy as np
 
-DRAFT = ".part"  # ending of what is not yet whole
+DRAFT = ".part"  # ending of what is not yet whole, after characters that nobody else puts there
+RANDOM = 8  # of these
 COMMENT = b"sha256 "
 DIGEST = 64  # characters
 CHUNK = 2**20  # bytes hashed at a time
@@ -65,7 +65,7 @@ def rewritten(path: Path, keep: Path | None = None) -> Iterator[IO[bytes]]:
     Raises:
         OSError: If it cannot be written, for instance on a full disk; the message names the file.
     """
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}{DRAFT}")
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(RANDOM // 2)}{DRAFT}")
     try:
         with open(draft, "w+b") as file:
             yield file
@@ -164,10 +164,11 @@ def require_writable(folder: Path) -> None:
         raise OSError(error.errno, error.strerror, str(folder)) from error
 
 
-def remove_drafts(path: Path) -> None:
-    """Remove what processes that were killed have left while they wrote a file; nobody else may write it."""
-    for draft in path.parent.glob(f"{glob.escape(path.name)}.*{DRAFT}"):
-        draft.unlink()
+def remove_drafts(folder: Path, name: str = "*") -> None:
+    """Remove what killed processes have left of a file, by default of any; nobody else may write it."""
+    for draft in folder.glob(f"{name}.{'[0-9a-f]' * RANDOM}{DRAFT}"):
+        if draft.is_file():
+            draft.unlink()
 
 
 @contextmanager

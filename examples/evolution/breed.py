@@ -15,7 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from evolution.atomic_file import NUMBERS
 from evolution.device import Device, copied, naming_what_to_lower, noise_source, stacked
 from evolution.domain import Domain
 from evolution.individual import Individual
@@ -208,6 +210,9 @@ def _evaluate(domain: Domain, births: Sequence[Birth], genomes: Any) -> list[Ind
     children = []
     for lane, birth in enumerate(births):
         experiences = evaluation.experiences[lane]
+        _refuse_unsaveable(domain, "behavior", evaluation.behavior[lane])
+        for part in experiences.values() if isinstance(experiences, dict) else [experiences]:
+            _refuse_unsaveable(domain, "experiences", part)
         if (number := count(experiences)) > domain.experiences_kept:
             chance = birth.stream(Purpose.EXPERIENCES)
             chosen = chance.choice(number, domain.experiences_kept, replace=False)
@@ -225,6 +230,15 @@ def _evaluate(domain: Domain, births: Sequence[Birth], genomes: Any) -> list[Ind
             )
         )
     return children
+
+
+def _refuse_unsaveable(domain: Domain, name: str, value: Any) -> None:
+    """Refuse at once what no checkpoint could hold."""
+    if isinstance(value, Tensor) or (isinstance(value, np.ndarray) and value.dtype.kind in NUMBERS):
+        return
+    wanted = "an array of numbers, or a dict of them," if name == "experiences" else "an array of numbers"
+    found = f"one of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
+    raise ValueError(f"expected {domain.name} to give {name} as {wanted} for each genome, got {found}")
 
 
 def _of_its_own(array: np.ndarray) -> np.ndarray:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +19,7 @@ import numpy as np
 
 from evolution.atomic_file import Arrays, read_npz, write_npz
 from evolution.record import MACHINE, Record, refuse_other
+from evolution.said import SAID
 from safe_mutation.out_of_memory import lacks_memory
 
 Search = TypeVar("Search")
@@ -42,7 +42,7 @@ def previous(path: Path) -> Path:
 
 def report(error: OSError) -> None:
     """Say on standard error that there is no checkpoint this time."""
-    print(f"no checkpoint: {error}; the search goes on, with the last good one", file=sys.stderr)
+    print(f"no checkpoint: {error}; the search goes on, with the last good one", file=SAID)
 
 
 class Saver:
@@ -128,13 +128,13 @@ def restore(path: Path, record: Record, load: Callable[[Mapping[str, np.ndarray]
             damaged.append(f"{candidate} ({type(error).__name__}: {error})")
             continue
         if damaged:
-            print(f"damaged checkpoint {damaged[0]}: going on from {candidate}", file=sys.stderr)
+            print(f"damaged checkpoint {damaged[0]}: going on from {candidate}", file=SAID)
             os.replace(path, path.with_suffix(".damaged.npz"))
         if found.get(MACHINE) != record.get(MACHINE):
             print(
                 f"{candidate} was computed on {found.get(MACHINE)}, and goes on on {record.get(MACHINE)}: "
                 "from here on its numbers may differ by rounding",
-                file=sys.stderr,
+                file=SAID,
             )
         return search
     if damaged:

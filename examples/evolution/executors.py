@@ -66,10 +66,10 @@ def check_executor_arguments(parser: argparse.ArgumentParser, options: argparse.
         parser.error(f"argument --device: expected no --ray beside {options.device}")
 
 
-def spreads(options: argparse.Namespace) -> bool:
-    """Whether the arguments ask for more than whole searches, one after the other or side by side."""
-    asked = (options.ray, options.group, options.lag, options.guess, options.device)
-    return any(value is not None for value in asked)
+def asked(options: argparse.Namespace) -> list[str]:
+    """The arguments given that ask for more than whole searches, one after the other or side by side."""
+    names = ("ray", "group", "lag", "guess", "device")
+    return [f"--{name}" for name in names if getattr(options, name) is not None]
 
 
 def part_of_the_result(options: argparse.Namespace) -> str:

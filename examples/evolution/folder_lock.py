@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from evolution.atomic_file import DRAFT
+from evolution.atomic_file import remove_drafts
 
 LOCK = "lock"
 
@@ -39,8 +39,7 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         os.ftruncate(handle, 0)
         os.pwrite(handle, str(os.getpid()).encode(), 0)
-        for draft in folder.glob(f"*{DRAFT}"):
-            draft.unlink()
+        remove_drafts(folder)
         yield
     finally:
         os.ftruncate(handle, 0)

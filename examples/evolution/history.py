@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 import os
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 from evolution.individual import State
 from evolution.lockstep import Lockstep
 from evolution.replicate import Replicate
+from evolution.said import SAID
 
 INTERVAL = 250  # evaluations between two lines of a run
 Listener = Callable[[dict[str, Any]], None]
@@ -102,7 +102,7 @@ class History:
         except OSError as error:
             if not report:
                 raise OSError(error.errno, error.strerror, str(self.path)) from error
-            print(f"{self.path}: {error.strerror}; its lines wait in memory", file=sys.stderr)
+            print(f"{self.path}: {error.strerror}; its lines wait in memory", file=SAID)
 
 
 def entry(replicate: Replicate) -> dict[str, Any]:

@@ -54,6 +54,8 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, Mapping):
         return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, (set, frozenset)):  # their order is another in every process
+        return sorted(map(_plain, value), key=repr)
     if isinstance(value, np.number):
         return value.item()
     if isinstance(value, (np.ndarray, torch.Tensor)):
@@ -97,7 +99,7 @@ def differences(found: Mapping[str, Any], expected: Mapping[str, Any], prefix: s
         there, now = found.get(name), expected.get(name)
         if isinstance(there, Mapping) and isinstance(now, Mapping):
             yield from differences(there, now, f"{prefix}{name}.")
-        elif there != now:
+        elif there != now and repr(there) != repr(now):  # nan is not equal to itself
             yield f"{prefix}{name}: {there!r} there, {now!r} now"
 
 

@@ -113,7 +113,9 @@ class Replicate:
         champion = [] if self.champion is None else [self.champion]
         counts = {"evaluations": np.array(self.evaluations), "solved_at": np.array(self.solved_at or 0)}
         algorithm = self.algorithm.state() if self.active else {}
-        return counts | pack("champion", champion) | {f"algorithm.{k}": v for k, v in algorithm.items()}
+        # Written while the search goes on and changes some in place, though never those of an individual.
+        kept = {name: v.copy() if isinstance(v, np.ndarray) else v for name, v in algorithm.items()}
+        return counts | pack("champion", champion) | {f"algorithm.{name}": v for name, v in kept.items()}
 
     def load(self, state: Mapping[str, np.ndarray]) -> None:
         """Continue from a state."""

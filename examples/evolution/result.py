@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import math
 import multiprocessing
 import shutil
@@ -19,6 +20,7 @@ from evolution.individual import Individual, pack, unpack
 from evolution.interrupts import deferred_interrupts
 from evolution.lockstep import Lockstep
 from evolution.record import Record, is_finished
+from evolution.said import SAID
 from evolution.workers import Breeder
 
 
@@ -56,11 +58,12 @@ class Search:
 
     def _search(self, record: Record, breeder: Breeder | None) -> None:
         for written in self._files:
-            remove_drafts(written)
+            remove_drafts(written.parent, glob.escape(written.name))
         saved = self.work / "checkpoint.npz"
         lockstep, _ = resume(self.experiment, saved)
         bar = tqdm(
             desc=f"{self.result.stem:8}",
+            file=SAID,
             initial=lockstep.evaluations,
             unit="ev",
             position=line_of_this_process(),
