@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from network_kinds import KINDS, Kind, naive_jacobian
 from safe_mutation import FlatNetwork, SMGRms, SMGSum
@@ -85,3 +85,26 @@ def test_sigma_is_the_root_of_the_divergence_over_the_number_of_weights() -> Non
     op = SMGRms(network, sigma=sigma, floor=1e-9)
     _, info = op(parents.repeat(500, 1), experiences=experiences, generator=1, return_info=True)
     assert float(info.divergence.mean()) == pytest.approx(1e-6, rel=0.1)
+
+
+@pytest.mark.parametrize("probes", [None, 4])
+@pytest.mark.parametrize("sets", [False, True])
+def test_squares_of_large_gradients_do_not_overflow(probes, sets):
+    class Steep(nn.Linear):  # no network of linear layers alone where there are probes
+        def forward(self, x):
+            return nn.functional.linear(x, self.weight if probes is None else 1 * self.weight) * 1e20
+
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), Steep(4, 2, bias=False))
+    network, experiences = FlatNetwork(module), torch.randn(6, 3)
+    genome = network.flatten()
+    parents = torch.stack([genome, 0.5 * genome])
+    given = [experiences, experiences[:4]] if sets else experiences
+    arguments = {"experiences": given, "per_parent": sets, "generator": 1}
+    op = SMGRms(network, divergence=0.03, probes=probes)
+    found = op.sensitivity(parents, **arguments)
+    wide = FlatNetwork(module.double())
+    true = SMGRms(wide, divergence=0.03).sensitivity(parents[:1].double(), experiences=experiences.double())
+    assert torch.isfinite(found).all() and float(found.amax()) > 1e19
+    if probes is None:
+        assert torch.allclose(found[:1].double(), true, rtol=1e-4)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -144,3 +144,10 @@ def _counted(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | int]:
         return rows, 1
     order = np.argsort(index)
     return rows[index[order]], times[order]
+
+
+def in_double_precision(inputs: Experiences | ExperienceSets) -> Any:
+    """The same experiences; integers stay integers."""
+    if isinstance(inputs, ExperienceSets):
+        return ExperienceSets([in_double_precision(stack) for stack in inputs.stacks], inputs.sets)
+    return map_leaves(lambda x: x.double() if x.is_floating_point() else x, inputs)

@@ -22,7 +22,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from safe_mutation.batched_network import BatchedNetwork
-from safe_mutation.experience_sets import ExperienceSets
+from safe_mutation.experience_sets import ExperienceSets, in_double_precision
 from safe_mutation.experiences import Experiences, count, map_leaves, take
 from safe_mutation.flat_network import FlatNetwork
 from safe_mutation.network import Network, run
@@ -248,9 +248,8 @@ def _compare_precisely(
     network: FlatNetwork | BatchedNetwork, params: Tensor, inputs: Experiences, sizes: list[int]
 ) -> set[int]:
     if params.numel() <= PRECISELY:
-        wide = map_leaves(lambda x: x.double() if x.is_floating_point() else x, inputs)
         try:
-            return _compare(network, params.double(), wide, sizes, tolerance=1e-9)
+            return _compare(network, params.double(), in_double_precision(inputs), sizes, tolerance=1e-9)
         except (ValueError, TypeError):  # a network that insists on its own precision
             pass
     return _compare(network, params, inputs, sizes, tolerance=1e-4)

@@ -11,6 +11,7 @@ is one row; either way gradients go back through the whole sequence. Experiences
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import TypeAlias
 
@@ -20,7 +21,7 @@ from torch import Tensor
 from safe_mutation import by_parameter, linear_shortcut, per_experience
 from safe_mutation.batched_network import BatchedNetwork, planned
 from safe_mutation.chunks import parents_at_once
-from safe_mutation.experience_sets import ExperienceSets
+from safe_mutation.experience_sets import ExperienceSets, in_double_precision
 from safe_mutation.experiences import Experiences, count, map_leaves, take
 from safe_mutation.flat_network import FlatNetwork
 from safe_mutation.network import Network, differentiable, run_rows
@@ -98,6 +99,7 @@ def root_mean_square(
 
     Exact at the price of SM-G-SUM in networks of linear layers. For others s^2 is estimated without bias
     from random signs u, as E (J'u)^2 is the diagonal of J'J; or exact from the gradient of every experience.
+    Parents whose squared gradients overflow are computed again in double precision.
 
     Args:
         network: See the top of this file.
@@ -109,6 +111,23 @@ def root_mean_square(
         chunk_size: As for ``absolute``.
     """
     network, params = planned(network), params.contiguous()
+    found = _root_mean_square(network, params, inputs, signs, chunk_size)
+    for n in (~found.amax(1).isfinite()).nonzero().flatten().tolist():
+        one = slice(n, n + 1)
+        wide = in_double_precision(take(inputs, one))
+        own = None if signs is None else partial(_signs_of_one, signs, n)
+        with suppress(ValueError, TypeError):  # a network that insists on its own precision
+            found[one] = _root_mean_square(network, params[one].double(), wide, own, chunk_size).to(found)
+    return found
+
+
+def _signs_of_one(signs: Signs, parent: int, alone: range, rows: int, outputs: int) -> Tensor:
+    return signs(range(parent, parent + len(alone)), rows, outputs)
+
+
+def _root_mean_square(
+    network: PlannedNetwork, params: Tensor, inputs: Experiences, signs: Signs | None, chunk_size: int | None
+) -> Tensor:
     ways = network.prepare(params, inputs)
     found = _of_linear_layers(network, params, inputs, 2, chunk_size, ways)
     if found is not None:
