@@ -29,6 +29,23 @@ def test_it_is_unknown_at_first_and_then_says_everything() -> None:
     assert GaussianMutation(sigma=0.1).plan is None
 
 
+class Written(nn.Module):
+    """A network whose passes are so small that its outputs are computed by copies of the genome."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(6, 4), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.tanh(self.b(torch.tanh(self.a(x))))
+
+
+def test_it_is_that_of_the_call_not_of_what_the_call_tries() -> None:
+    op = SMGAbs(Written(), sigma=0.1)
+    op.sensitivity(op.network.flatten(), experiences=torch.rand(20, 6))
+    assert (op.plan.batching, op.plan.row_sums) == ("looped", "linear layers")
+
+
 @pytest.mark.parametrize("name", ["MLP", "nn.LSTM", "batched function, linear layers"])
 def test_another_choice_gives_the_same_numbers(name: str) -> None:
     kind = next(kind for kind in KINDS if kind.name == name)

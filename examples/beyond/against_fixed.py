@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -44,21 +44,20 @@ def finished_in(
     return {domain: runs for domain, runs in found.items() if runs}
 
 
-def tables(title: str, results: Path, found: Mapping[str, Runs], number: int) -> dict[str, str]:
+def tables(title: str, results: Path, found: Mapping[str, Runs], names: Sequence[str]) -> dict[str, str]:
     """Runs solved, median and corrected p against each fixed divergence, a Markdown table for each domain.
 
     Args:
         title: Of the study.
         results: Folder of all results.
         found: By domain the runs that have finished.
-        number: How many will have when all have.
+        names: Of all searches in a domain.
     """
     blocks = {}
     for domain, runs in found.items():
-        labels = {name: [name] for name in runs}
+        labels = {name: [name] for name in names}
         text = comparison.table(["D"], labels, runs, fixed(results, domain), reference="{}")
-        unfinished = f"\n{len(runs)} of {number} have finished.\n" if len(runs) < number else ""
-        blocks[f"{title} in {domain}"] = text + unfinished
+        blocks[f"{title} in {domain}"] = text
     return blocks
 
 

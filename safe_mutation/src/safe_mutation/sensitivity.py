@@ -219,6 +219,7 @@ def _of_linear_layers(
     if copies > 1:
         pair = _repeated(params[:1], 2), map_leaves(lambda x: _repeated(x[:1], 2), inputs)
         copies = copies if _linear_way(network, *pair, network.prepare(*pair)) == "linear layers" else 1
+        network.prepare(params, inputs)  # whose plan is the latest that a caller reads
 
     def compute(chosen: slice) -> Tensor:
         some = take(inputs, chosen)
