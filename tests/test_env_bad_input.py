@@ -3,6 +3,7 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -293,3 +294,41 @@ def test_an_array_that_is_no_row_of_seeds_is_refused_in_our_words():
     with pytest.raises(ValueError, match="expected an integer seed or one seed per lane"):
         envs.reset(seed=np.array(None))
     np.testing.assert_array_equal(envs.reset(seed=np.array([3, 4]))[0], envs.reset(seed=[3, 4])[0])
+
+
+DRAWN = "#####\n#S.G#\n#####"
+
+
+@pytest.mark.parametrize("env_id", ["safemaze/BreadcrumbHardMaze-v0", "safemaze/TopdownMaze-v0"])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("x", "has no start 'S'"), ("", "the maze is empty"), ("#SG#", "the maze is not closed")],
+)
+def test_the_text_of_a_maze_file_is_never_a_name(env_id, text, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x").write_text(DRAWN)
+    (tmp_path / "mine.txt").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        gym.make(env_id, maze="mine.txt")
+
+
+@pytest.mark.parametrize("env_id", ["safemaze/BreadcrumbHardMaze-v0", "safemaze/TopdownMaze-v0"])
+@pytest.mark.parametrize(
+    "drawing",
+    ["\ufeff" + DRAWN, DRAWN.replace("\n", "\r"), DRAWN.replace("\n", "\f")],
+    ids=["mark", "cr", "ff"],
+)
+def test_a_drawing_is_read_alike_from_a_file_and_from_a_string(env_id, drawing, tmp_path):
+    (tmp_path / "mine.txt").write_bytes(drawing.encode())
+    for maze in (drawing, str(tmp_path / "mine.txt")):
+        assert gym.make(env_id, maze=maze).reset(seed=1)
+
+
+@pytest.mark.parametrize("given", [{"dtype": torch.bfloat16}, {"device": "meta"}])
+def test_of_a_tensor_that_numpy_cannot_take_torchs_reason_is_told(given):
+    env = gym.make("safemaze/BreadcrumbHardMaze-v0").unwrapped
+    env.reset(seed=1)
+    with pytest.raises(
+        ValueError, match=r"expected actions of shape \(2,\), got .*\((Got unsupported|Cannot copy|can)"
+    ):
+        env.step(torch.zeros(2, **given))

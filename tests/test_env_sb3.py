@@ -4,6 +4,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
+from gymnasium.wrappers.vector import DictInfoToList
 from stable_baselines3 import PPO
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
@@ -97,6 +98,14 @@ def test_lanes_without_a_value_have_none():
 def test_other_autoreset_modes_are_refused():
     with pytest.raises(ValueError, match="SameStep"):
         SB3VecEnv(gym.make_vec("safemaze/BreadcrumbHardMaze-v0", num_envs=2))
+
+
+def test_infos_that_were_taken_apart_before_are_refused():
+    envs = gym.make_vec("safemaze/TopdownMaze-v0", 2, autoreset_mode=AutoresetMode.SAME_STEP)
+    with pytest.raises(
+        ValueError, match="whose info is a dict of arrays, got a list: leave out DictInfoToList"
+    ):
+        SB3VecEnv(DictInfoToList(envs)).reset()
 
 
 def test_lanes_have_no_attributes_or_methods_of_their_own():

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from gym_safemaze.maze_file import read_maze_file
 
 WALL, FREE, START, PATH, GOAL = "#.SxG"
+BOM = "\ufeff"  # some editors begin a text with it
 Square = tuple[int, int]
 
 #: The most squares of a drawing.
@@ -91,13 +92,18 @@ def load_maze(maze: str | os.PathLike[str] | Sequence[str]) -> AsciiMaze:
         if not isinstance(maze, Sequence) or not all(isinstance(row, str) for row in maze):
             raise TypeError(f"expected a maze as a name, a file, a drawing or a list of rows, got {maze!r}")
         return parse_maze("\n".join(maze))
-    if "\n" in maze:
+    if is_drawing(maze):
         return parse_maze(maze)
     if maze in bundled_mazes():
         return parse_maze((files("gym_safemaze") / "mazes" / "ascii" / f"{maze}.txt").read_text("utf-8"))
     text = read_maze_file(maze, bundled_mazes())
     check_drawing_file(maze, text)
     return parse_maze(text)
+
+
+def is_drawing(text: str) -> bool:
+    """Whether a string is a drawing, and not a name: it has several lines, however they end."""
+    return len(text.splitlines()) > 1
 
 
 def check_drawing_file(path: str, text: str) -> None:
@@ -116,7 +122,7 @@ def parse_maze(text: str) -> AsciiMaze:
     Raises:
         ValueError: As `load_maze`.
     """
-    text = "\n".join(row.rstrip() for row in text.expandtabs().splitlines())
+    text = "\n".join(row.rstrip() for row in text.removeprefix(BOM).expandtabs().splitlines())
     rows = tuple(textwrap.dedent(text).strip("\n").split("\n"))
     _check_size(rows)
     _check_characters(rows)

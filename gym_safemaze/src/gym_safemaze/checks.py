@@ -49,8 +49,10 @@ def as_array(name: str, values: Any, expected: str) -> NDArray:
     """Return `values` as an array, or raise a ValueError if they are none: rows of different length."""
     try:
         return np.asarray(values)
-    except (TypeError, ValueError):
+    except ValueError:
         raise ValueError(f"expected {name} {expected}, got {values!r}") from None
+    except TypeError as error:  # a tensor on a GPU, or of a dtype that numpy does not have
+        raise ValueError(f"expected {name} {expected}, got {values!r} ({error})") from None
 
 
 def check_numbers(name: str, values: Any, expected: str) -> NDArray[np.float64]:
@@ -61,8 +63,8 @@ def check_numbers(name: str, values: Any, expected: str) -> NDArray[np.float64]:
         values: a number, or nested sequences of numbers.
         expected: their shape and meaning, in words.
     """
+    array = as_array(name, values, expected)
     try:
-        array = np.asarray(values)
         if array.dtype.kind not in "biufO":
             raise TypeError
         return array.astype(np.float64)

@@ -107,6 +107,11 @@ class SB3VecEnv(VecEnv):
 
 def _info_per_lane(info: dict[str, Any], num_envs: int) -> list[dict[str, Any]]:
     """Turn a dict of arrays (N, ...), or of such dicts, into N dicts of what each lane's masks let by."""
+    if not isinstance(info, dict):
+        raise ValueError(
+            f"expected a vector environment whose info is a dict of arrays, got a {type(info).__name__}: "
+            "leave out DictInfoToList, as infos are taken apart here"
+        )
     lanes: list[dict[str, Any]] = [{} for _ in range(num_envs)]
     for name, values in info.items():
         if name.startswith("_"):  # a mask

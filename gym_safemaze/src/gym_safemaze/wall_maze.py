@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_safemaze.ascii_maze import bundled_mazes, check_drawing_file, load_maze
+from gym_safemaze.ascii_maze import bundled_mazes, check_drawing_file, is_drawing, load_maze
 from gym_safemaze.checks import check_numbers
 from gym_safemaze.maze_file import read_maze_file
 
@@ -81,7 +81,7 @@ class WallMaze:
             ValueError: for an unknown name (the message lists the known ones), a bad line of a maze file
                 (with its number), or a drawing that is no closed maze (with row and column).
         """
-        if not isinstance(maze, str | PathLike) or "\n" in str(maze):
+        if not isinstance(maze, str | PathLike) or is_drawing(str(maze)):
             return cls.from_drawing(maze)
         folder = resources.files("gym_safemaze") / "mazes"
         known = sorted(Path(file.name).stem for file in folder.iterdir() if file.name.endswith(".txt"))
@@ -95,7 +95,7 @@ class WallMaze:
         if "wall" in text:
             raise ValueError(f"expected lines 'wall X0 Y0 X1 Y1' in the maze file {str(maze)!r}, got none")
         check_drawing_file(str(maze), text)
-        return cls.from_drawing(text)
+        return cls.from_drawing(text.splitlines())  # rows: a text of one line would be taken for a name
 
     @classmethod
     def from_drawing(cls, maze: str | PathLike[str] | Sequence[str]) -> "WallMaze":
