@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import torch
@@ -228,11 +229,12 @@ def is_exact(network: FlatNetwork | BatchedNetwork, params: Tensor, inputs: Expe
     if count(inputs, axis=1) == 1:
         few_inputs = map_leaves(lambda x: torch.cat([x, x], 1), few_inputs)
     told: set[int] = set()
-    sizes = network.sizes if isinstance(network, FlatNetwork) else [params.shape[1]]
+    sizes = [n for n in network.sizes if n > 0] if isinstance(network, FlatNetwork) else [params.shape[1]]
     try:
-        for number, genomes in enumerate((few_params, *_random_genomes(few_params))):
-            if number < 2 or len(told) < len(sizes):
-                told |= _compare_precisely(network, genomes, few_inputs, sizes)
+        for number, genomes in enumerate(chain([few_params], _random_genomes(few_params))):
+            if number > 1 and len(told) == len(sizes):
+                break
+            told |= _compare_precisely(network, genomes, few_inputs, sizes)
     except (Unsuitable, ValueError, TypeError):
         return False
     return True if told else None
@@ -292,11 +294,8 @@ def _compare(
     rounding = 1000 * torch.finfo(true.dtype).eps * float(true.amax())
     told = set()
     for place, (right, found) in enumerate(zip(true.split(sizes, 1), quick.split(sizes, 1), strict=True)):
-        largest = float(right.amax()) if right.numel() else 0.0
-        if (
-            not float((found - right).abs().amax() if right.numel() else 0.0)
-            <= tolerance * largest + rounding
-        ):
+        largest = float(right.amax())
+        if not float((found - right).abs().amax()) <= tolerance * largest + rounding:
             raise Unsuitable("the sum of powers is another")
         if largest > rounding:
             told.add(place)
