@@ -64,7 +64,7 @@ class Adaptation(Study):
 
     def tables(self, results: Path) -> dict[str, str]:
         """Against the fixed divergences, a table for each domain."""
-        return against_fixed.tables("adaptation", results, self._finished(results), list(RULES))
+        return against_fixed.tables("adaptation", results, self._finished(results), RULES)
 
     def _finished(self, results: Path) -> dict[str, Runs]:
         return against_fixed.finished_in(PLACES, RULES, partial(self._file, results))

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 
 from beyond import comparison
-from beyond.comparison import Runs, finished
+from beyond.comparison import Runs
 from beyond.directions import DIVERGENCES, INCUMBENT
 from beyond.finalists import FINALISTS, budget_of
 from beyond.race import DOMAIN_NAMES, SEMIFINALS
 from beyond.study import draw_success
+from evolution.result import finished
 from paper.style import save_figure
 
 FIXED = {
@@ -44,7 +45,7 @@ def finished_in(
     return {domain: runs for domain, runs in found.items() if runs}
 
 
-def tables(title: str, results: Path, found: Mapping[str, Runs], names: Sequence[str]) -> dict[str, str]:
+def tables(title: str, results: Path, found: Mapping[str, Runs], names: Iterable[str]) -> dict[str, str]:
     """Runs solved, median and corrected p against each fixed divergence, a Markdown table for each domain.
 
     Args:
@@ -53,12 +54,11 @@ def tables(title: str, results: Path, found: Mapping[str, Runs], names: Sequence
         found: By domain the runs that have finished.
         names: Of all searches in a domain.
     """
-    blocks = {}
-    for domain, runs in found.items():
-        labels = {name: [name] for name in names}
-        text = comparison.table(["D"], labels, runs, fixed(results, domain), reference="{}")
-        blocks[f"{title} in {domain}"] = text
-    return blocks
+    labels = {name: [name] for name in names}
+    return {
+        f"{title} in {domain}": comparison.table(["D"], labels, runs, fixed(results, domain), reference="{}")
+        for domain, runs in found.items()
+    }
 
 
 def draw(results: Path, found: Mapping[str, Runs], colours: Mapping[str, str], stem: Path) -> None:

@@ -14,7 +14,6 @@ import numpy as np
 from scipy.stats import mannwhitneyu
 
 from evolution.atomic_file import read_json
-from evolution.result import solved_at
 from paper.figures.first_person_pilot import PILOT
 from paper.figures.large_networks import FIGURE_4
 from paper.figures.pixel_mazes import FIGURE_6, FIGURE_8
@@ -56,11 +55,6 @@ def published(results: Path, domain: str) -> dict[str, np.ndarray]:
 def within(runs: Runs, budget: float) -> dict[str, np.ndarray]:
     """Runs as they would be with a smaller budget: those that were solved later are not solved."""
     return {name: np.where(solved <= budget, solved, np.inf) for name, solved in runs.items()}
-
-
-def finished(files: Mapping[str, Path]) -> dict[str, np.ndarray]:
-    """The runs of those results that are there."""
-    return {name: solved_at(file) for name, file in files.items() if file.exists()}
 
 
 def removal(result: Path) -> str | None:

@@ -51,7 +51,7 @@ class Drawn(Study):
 
     def tables(self, results: Path) -> dict[str, str]:
         """Against the fixed divergences, a table for each domain."""
-        return against_fixed.tables("drawn", results, self._finished(results), list(RANGES))
+        return against_fixed.tables("drawn", results, self._finished(results), RANGES)
 
     def _finished(self, results: Path) -> dict[str, Runs]:
         return against_fixed.finished_in(DOMAIN_NAMES, RANGES, partial(self._file, results))

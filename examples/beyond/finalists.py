@@ -15,7 +15,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from beyond.comparison import finished, published, table, within
+from beyond.comparison import published, table, within
 from beyond.directions import CHALLENGER, INCUMBENT, SETTINGS, Setting
 from beyond.race import DOMAIN_NAMES, GUESS, SEMIFINALS
 from beyond.study import COLOURS, Study, file_name
@@ -24,6 +24,7 @@ from evolution.atomic_file import read_json
 from evolution.domains import DOMAINS
 from evolution.domains.toy import Toy
 from evolution.experiment import Experiment
+from evolution.result import finished
 from paper.figure import Job, Request
 from paper.figures.success_curves import draw_curve
 from paper.style import METHODS, save_figure
@@ -90,11 +91,8 @@ class Finalists(Study):
             return {}
         references = {place: self._references(results, place) for place in found}
         domains = {place: found[place] for place in RUNS if place in found}
-        blocks = {
-            "targets": verdicts(
-                domains, references, {place: self._budget(results, place) for place in domains}
-            )
-        }
+        budgets = {place: self._budget(results, place) for place in domains}
+        blocks = {"targets": verdicts(domains, references, budgets)}
         for place, runs in found.items():
             known = {name: labels[name] for name in runs}
             blocks[f"finalists in {place}"] = table(header, known, runs, references[place])

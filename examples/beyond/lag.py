@@ -14,9 +14,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from beyond.comparison import Runs, compare, finished
+from beyond.comparison import Runs, compare
 from beyond.study import Study, draw_success, file_name
 from evolution.domains import DOMAINS
+from evolution.result import finished
 from paper.figure import Job, Request
 from paper.markdown import markdown_table
 from paper.statistics import summary

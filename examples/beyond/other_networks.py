@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from beyond.calibrated import calibrated
-from beyond.comparison import Runs, compare, finished
+from beyond.comparison import Runs, compare
 from beyond.directions import Setting
 from beyond.race import GUESS, worst_ratios
 from beyond.study import Study, draw_success, file_name
@@ -32,6 +32,7 @@ from evolution.domains.breadcrumb_hard_maze import BreadcrumbHardMaze
 from evolution.domains.recurrent_parity import RecurrentParity
 from evolution.experiment import Experiment
 from evolution.networks.feed_forward import FeedForward
+from evolution.result import finished
 from paper.figure import Job, Request
 from paper.markdown import markdown_table
 from paper.statistics import mean_evaluations, summary

@@ -19,11 +19,12 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from beyond.comparison import finished, published, table, within
+from beyond.comparison import published, table, within
 from beyond.directions import DIVERGENCES, EXPONENTS, SETTINGS, Setting
 from beyond.study import COLOURS, Study, draw_success
 from evolution.domains import DOMAINS
 from evolution.experiment import Experiment
+from evolution.result import finished
 from paper.figure import Job, Request
 from paper.statistics import mean_evaluations
 from paper.style import save_figure

@@ -6,6 +6,7 @@ import glob
 import math
 import multiprocessing
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,6 +119,11 @@ def solved_at(result: Path) -> np.ndarray:
         ValueError: If the file is damaged; the message names it.
     """
     return np.array([run["solved_at"] or np.inf for run in read_json(result)["runs"]])
+
+
+def finished(results: Mapping[str, Path]) -> dict[str, np.ndarray]:
+    """The runs of those results that are there, by name; see ``solved_at``."""
+    return {name: solved_at(file) for name, file in results.items() if file.exists()}
 
 
 def line_of_this_process() -> int:

@@ -15,7 +15,7 @@ import numpy as np
 
 from evolution.domains.first_person_maze import FirstPersonMaze
 from evolution.experiment import Experiment
-from evolution.result import solved_at
+from evolution.result import finished, solved_at
 from paper.distance import paper_curves
 from paper.figure import Figure, Job, Request
 from paper.markdown import markdown_table
@@ -98,8 +98,7 @@ class FirstPersonPilot(Figure):
         """Runs of the default setting in the last round: the longest there are before figure 8."""
         [name] = (name for name, maze in SETTINGS.items() if maze == FirstPersonMaze())
         last = ROUNDS[-1]
-        files = {method: self._file(results, name, method, last.budget) for method in last.methods}
-        return {method: solved_at(file) for method, file in files.items() if file.exists()}
+        return finished({method: self._file(results, name, method, last.budget) for method in last.methods})
 
     def _taking_part(self, results: Path, number: int) -> list[str]:
         """Names of a round's settings: those nearest to the paper in the round before."""

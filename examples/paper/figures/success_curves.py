@@ -14,7 +14,7 @@ from scipy.stats import binomtest
 from evolution.algorithm import Algorithm
 from evolution.domains import DOMAINS
 from evolution.individual import Individual
-from evolution.result import read_champions, solved_at
+from evolution.result import finished, read_champions
 from paper.distance import paper_curves
 from paper.figure import Figure, Job, Request
 from paper.statistics import Claim, alike, faster, more_solved, solved_by, table
@@ -82,7 +82,7 @@ class SuccessCurves(Figure):
     def solved(self, results: Path) -> Solved:
         """For each method with a result, the evaluations at which its runs were solved."""
         files = {method: self.folder(results) / f"{method}.json" for method in self.methods}
-        return {method: solved_at(file) for method, file in files.items() if file.exists()}
+        return finished(files)
 
     def pooled(self, results: Path) -> Solved:
         """The runs of the figure together with further ones of other seeds in the folder ``more``."""
