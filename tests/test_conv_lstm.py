@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.autograd import forward_ad
 
 from evolution.networks.conv_lstm import CompiledConvLSTM, ConvLSTM, first_person_network, topdown_network
 from evolution.networks.film import film
@@ -143,6 +144,27 @@ def test_a_film_gives_what_its_pictures_give():
     for ours, expected in zip(*results, strict=True):
         torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-6)
     assert (film(shown.numpy())["order"] == [[[0, 1, 1, 0, 4, 1]], [[0, 0, 2, 0, 4, 0]]]).all()
+
+
+def test_outputs_do_not_depend_on_whether_they_will_be_differentiated():
+    network = CompiledConvLSTM(2)
+    genomes = torch.from_numpy(network.initial_genomes(2, GENERATOR))
+    pictures = GENERATOR.integers(0, 256, (2, 3, 5, 64, 64)).astype(np.uint8)
+    order = torch.from_numpy(GENERATOR.integers(0, 5, (2, 3, 9)))
+    inputs = {"pictures": torch.from_numpy(pictures), "order": order}
+    alone = network(genomes, inputs)
+    assert not alone.requires_grad
+    leaf = genomes.clone().requires_grad_()
+    backwards = network(leaf, inputs)
+    assert backwards.requires_grad
+    np.testing.assert_array_equal(alone, backwards.detach())
+    with torch.no_grad():
+        np.testing.assert_array_equal(alone, network(leaf, inputs))
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(genomes, torch.ones_like(genomes))
+        forwards, change = forward_ad.unpack_dual(network(dual, inputs))
+        np.testing.assert_array_equal(alone, forwards)
+        assert change.abs().sum() > 0
 
 
 def test_a_broken_network_does_not_disturb_the_others():

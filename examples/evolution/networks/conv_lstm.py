@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from evolution.networks import lstm_head, picture_maps
 from evolution.networks.conv_lstm_gradients import Outputs
-from evolution.networks.conv_lstm_policy import ConvLSTMPolicy
+from evolution.networks.conv_lstm_policy import ConvLSTMPolicy, outputs_alone
 from evolution.networks.film import Film, film
 from evolution.networks.layout import decidable, uniform, xavier_normal
+from safe_mutation.torch_internals import is_dual
 
 PICTURE = (picture_maps.PICTURE, picture_maps.PICTURE)
 
@@ -109,7 +110,9 @@ class CompiledConvLSTM:
             pictures, order = (values.expand(len(genomes), *values.shape) for values in (pictures, order))
         if len(order) != len(genomes):
             raise ValueError(f"expected pictures for {len(genomes)} genomes, got them for {len(order)}")
-        outputs = Outputs.apply(genomes, pictures, order, self.depth)
+        derived = (torch.is_grad_enabled() and genomes.requires_grad) or is_dual(genomes)
+        compute = Outputs.apply if derived or not genomes.is_cpu else outputs_alone
+        outputs = compute(genomes, pictures, order, self.depth)
         return outputs if params.ndim == 2 else outputs[0]
 
     def module(self) -> ConvLSTM:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from evolution.device import on_host
 from evolution.networks.film import Film
-from evolution.networks.lstm_head import HIDDEN, OUTPUTS, WEIGHTS, pack, step_all
+from evolution.networks.lstm_head import HIDDEN, OUTPUTS, WEIGHTS, HeadPass, pack, step_all
 from evolution.networks.picture_features import compute_features
 from evolution.networks.picture_maps import CHANNELS, PICTURE, SMALL_MAPS, new_maps
 from evolution.networks.picture_passes import look
@@ -45,6 +45,27 @@ class CompiledLook:
         for lane, picture, features in zip(lanes, pictures, found, strict=True):
             compute_features(self.genomes[lane], picture, *maps, self._sums, features)
         return found
+
+
+def outputs_alone(genomes: Tensor, pictures: Tensor, order: Tensor, depth: int) -> Tensor:
+    """Outputs (N, I, T, 5) for whole films, without what derivatives would need: the same numbers, sooner.
+
+    Args:
+        genomes: (N, P) float32, on this processor.
+        pictures: (N, I, D, 64, 64) uint8.
+        order: (N, I, T).
+        depth: See ``ConvLSTM``.
+    """
+    weights = np.ascontiguousarray(genomes.detach().numpy())
+    heads = pack(weights[:, -WEIGHTS:])
+    look = CompiledLook(weights, depth)
+    outputs = np.empty((*order.shape, OUTPUTS), np.float32)
+    for n, films in enumerate(zip(pictures.numpy(), order.numpy(), strict=True)):
+        for i, (film, shown) in enumerate(zip(*films, strict=True)):
+            used, steps = np.unique(shown, return_inverse=True)
+            features = look([n] * len(used), film[used])
+            outputs[n, i] = HeadPass(heads[n], features[steps]).outputs
+    return torch.from_numpy(outputs)
 
 
 class DeviceLook:
