@@ -3,7 +3,7 @@
     python benchmarks/calibration.py table      # with one sigma for all, and with divergence=0.01
     python benchmarks/calibration.py cost       # processor time against that with sigma, taken in turns
 
-Each prints a table of the safe_mutation README.
+The first prints a table of the safe_mutation README, the second one of benchmarks/README.md.
 """
 
 from __future__ import annotations

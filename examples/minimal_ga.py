@@ -3,7 +3,7 @@
     python examples/minimal_ga.py
 
 Evolves an ordinary ``nn.Module`` through the Breadcrumb Hard Maze, writes champion.pt and champion.png,
-and needs the two packages only.
+and needs the two packages only (gym_safemaze with its extra "render").
 """
 
 import argparse
