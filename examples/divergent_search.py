@@ -1,7 +1,7 @@
 """Divergent search in the hard maze with each operator: MAP-Elites and novelty search, by pyribs' archives.
 
     pip install ribs==0.12.0
-    python examples/divergent_search.py map-elites control SM-G-SO --runs 20
+    python examples/divergent_search.py map-elites --methods control SM-G-SO --runs 20
 
 A run is a line of examples/results/divergent-search/ALGORITHM.jsonl. Runs that are there are not run again:
 the command goes on where it was cut short. Operators have the paper's settings. Whatever the algorithm
@@ -203,7 +203,7 @@ def main() -> None:
     """Run what is missing, seed by seed, then draw and print."""
     parser = argparse.ArgumentParser(description=__doc__ and __doc__.splitlines()[0])
     parser.add_argument("algorithm", choices=ALGORITHMS)
-    parser.add_argument("methods", nargs="*", default=METHODS, choices=METHODS)
+    parser.add_argument("--methods", nargs="+", metavar="METHOD", default=METHODS, choices=METHODS)
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--evaluations", type=int, default=10_000)
     parser.add_argument("--results", type=Path, default=RESULTS)

@@ -27,18 +27,19 @@ from evolution.crew import TaskFailed
 from evolution.domain import Domain
 from evolution.domains import DOMAINS
 from evolution.executors import add_executor_arguments, check_executor_arguments, hired, shared
-from evolution.experiment import SEEDS, Experiment, advance, resume
+from evolution.experiment import Experiment, advance, resume
 from evolution.export import state_dict, write_safetensors, write_state_dict
 from evolution.folder_lock import locked
 from evolution.history import History, Listener
 from evolution.interrupts import deferred_interrupts
 from evolution.lockstep import Lockstep
+from evolution.randomness import seed_argument
 from evolution.record import Record
 from evolution.replicate import Replicate
 from evolution.result import show_progress
 from evolution.said import SAID
 from evolution.workers import Breeder
-from paper.table_s2 import experiment, settings
+from paper.table_s2 import experiment
 from safe_mutation.operators import OPERATORS
 
 
@@ -114,7 +115,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--operator", choices=OPERATORS, default="SM-G-SO", help="default: %(default)s")
     parser.add_argument("--algorithm", choices=ALGORITHMS, help="default: the paper's for the domain")
     parser.add_argument("--runs", type=int, default=8, help="replicates in lockstep (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="default: %(default)s")
+    parser.add_argument("--seed", type=seed_argument, default=1, help="default: %(default)s")
     strength = parser.add_mutually_exclusive_group()
     strength.add_argument("--intensity", type=float, help="sigma, or divergence for SM-R (default: table S1)")
     strength.add_argument("--divergence", type=float, help="of a child from its parent, in place of sigma")
@@ -140,8 +141,6 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.error(
             f"argument --solutions: expected 1 to {options.runs}, the number of runs, got {options.solutions}"
         )
-    if not 0 <= options.seed < SEEDS:
-        parser.error(f"argument --seed: expected a seed from 0 to 2**63 - 1, got {options.seed}")
     return options
 
 
@@ -160,7 +159,7 @@ def experiment_of(options: argparse.Namespace) -> Experiment:
         max_evaluations=options.max_evaluations,
         intensity=options.intensity,
         options=of_operator,
-        algorithm=ALGORITHMS[options.algorithm]() if options.algorithm else settings(domain).algorithm,
+        algorithm=ALGORITHMS[options.algorithm]() if options.algorithm else None,
     )
 
 

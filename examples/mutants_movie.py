@@ -25,6 +25,7 @@ from evolution.domain import Evaluation
 from evolution.domains.breadcrumb_hard_maze import BreadcrumbHardMaze
 from evolution.domains.hard_maze_picture import CHILDREN, FAILS, SOLVES, draw_maze, draw_paths, mutants
 from evolution.individual import Individual
+from evolution.randomness import seed_argument
 from paper.style import SM_G
 
 DOMAIN = BreadcrumbHardMaze()
@@ -106,7 +107,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__ and __doc__.splitlines()[0])
     parser.add_argument("champion", type=Path, help="champion.npz of a run of evolve.py in the hard maze")
     parser.add_argument("--operator", choices=SM_G, default="SM-G-SUM", help="default: %(default)s")
-    parser.add_argument("--seed", type=int, default=1, help="of the mutations (default: %(default)s)")
+    parser.add_argument(
+        "--seed", type=seed_argument, default=1, help="of the mutations (default: %(default)s)"
+    )
     parser.add_argument("--output", type=Path, default=Path("mutants"), help="path without .gif and .png")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)

@@ -30,8 +30,8 @@ from evolution.executors import (
     part_of_the_result,
     shared,
 )
-from evolution.experiment import SEEDS
 from evolution.local_pool import LocalPool
+from evolution.randomness import seed_argument
 from evolution.result import Search
 from paper.figure import Figure, Job, Request
 from paper.figures import FIGURES as PAPER
@@ -107,7 +107,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__ and __doc__.splitlines()[0])
     parser.add_argument("figure", choices=[*FIGURES, CLAIMS])
-    parser.add_argument("--seed", type=int, default=1, help="default: %(default)s")
+    parser.add_argument("--seed", type=seed_argument, default=1, help="default: %(default)s")
     parser.add_argument(
         "--methods",
         nargs="+",
@@ -136,8 +136,6 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         value = getattr(options, name)
         if value is not None and value < 1:
             parser.error(f"argument --{name.replace('_', '-')}: expected at least 1, got {value}")
-    if not 0 <= options.seed < SEEDS:
-        parser.error(f"argument --seed: expected a seed from 0 to 2**63 - 1, got {options.seed}")
     if options.figure == CLAIMS and not options.results.is_dir():
         parser.error(f"argument --results: expected a folder of results, got {options.results}")
     if options.figure == CLAIMS and (asked(options) or options.workers or options.share != WHOLE):

@@ -11,7 +11,6 @@ a file to write, the episode is shown in a window.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from evolution.atomic_file import read_npz
+from evolution.atomic_file import read_json, read_npz
 from evolution.domain import Domain
 from evolution.domains import DOMAINS
 from evolution.result import read_champions, solved_at
@@ -72,7 +71,7 @@ def read_domain(file: Path) -> tuple[Domain, str]:
     """The domain that a record, or a result with one, describes, and what it calls the network."""
     classes = {domain.__name__: domain for domain in DOMAINS.values()}
     try:
-        content = json.loads(file.read_text())
+        content = read_json(file)
         settings = content.get("record", content)["domain"]
         name, network = settings.pop("class"), settings.pop("network")
         if name in classes:

@@ -69,7 +69,16 @@ def test_runs_that_are_there_are_not_run_again(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(divergent_search, "search", quick)
     for runs in (2, 3):
-        arguments = ["map-elites", "control", "SM-G-SO", "--runs", str(runs), "--results", str(tmp_path)]
+        arguments = [
+            "map-elites",
+            "--methods",
+            "control",
+            "SM-G-SO",
+            "--runs",
+            str(runs),
+            "--results",
+            str(tmp_path),
+        ]
         arguments += ["--evaluations", "1000"]
         monkeypatch.setattr("sys.argv", ["x", *arguments])
         divergent_search.main()
@@ -87,7 +96,15 @@ def test_runs_that_are_there_are_not_run_again(tmp_path, monkeypatch, capsys):
 def test_runs_of_other_budgets_are_not_mixed(evaluations, message, tmp_path, monkeypatch, capsys):
     there = json.dumps({"method": "control", "seed": 1, "evaluations": [500, 1000]}) + "\n"
     (tmp_path / "map-elites.jsonl").write_text(there)
-    arguments = ["map-elites", "control", "--evaluations", str(evaluations), "--results", str(tmp_path)]
+    arguments = [
+        "map-elites",
+        "--methods",
+        "control",
+        "--evaluations",
+        str(evaluations),
+        "--results",
+        str(tmp_path),
+    ]
     monkeypatch.setattr("sys.argv", ["x", *arguments])
     with pytest.raises(SystemExit):
         divergent_search.main()
@@ -102,7 +119,7 @@ BROKEN = ('{"method": "con', "line 2 of .*jsonl is not a whole run")
 def test_files_of_earlier_versions_are_named(line, message, tmp_path, monkeypatch, capsys):
     there = json.dumps({"method": "control", "seed": 1, "evaluations": [500]}) + "\n"
     (tmp_path / "map-elites.jsonl").write_text((there if "whole" in message else "") + line)
-    arguments = ["map-elites", "control", "--evaluations", "500", "--results", str(tmp_path)]
+    arguments = ["map-elites", "--methods", "control", "--evaluations", "500", "--results", str(tmp_path)]
     monkeypatch.setattr("sys.argv", ["x", *arguments])
     with pytest.raises(SystemExit):
         divergent_search.main()

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import pickle
-import sys
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
+
+from evolution.said import SAID
 
 ATTEMPTS = 3  # of a task, before it is taken for the one that kills its workers
 
@@ -138,7 +139,7 @@ class Crew:
 
     def _compute_again(self, error: Exception) -> None:
         lost = [task for task in self._tasks if not task.answered]
-        print(f"a worker was lost ({_words(error)}): computing {len(lost)} tasks again", file=sys.stderr)
+        print(f"a worker was lost ({_words(error)}): computing {len(lost)} tasks again", file=SAID)
         self._restart()
         for task in lost:
             for attempt in range(2, ATTEMPTS + 1):

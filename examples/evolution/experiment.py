@@ -18,11 +18,11 @@ from evolution.device import Device, card
 from evolution.domain import Domain
 from evolution.individual import State, part
 from evolution.lockstep import Lockstep
+from evolution.randomness import SEEDS
 from evolution.record import MACHINE, Record, describe, lasting, machine, versions
 from evolution.replicate import Replicate
 from evolution.workers import Breeder
 
-SEEDS = 2**63
 CHECKPOINT_INTERVAL = 60.0  # seconds
 QUICK = (
     3.0  # seconds: what takes longer to write, gigabytes of large networks, is written as much more rarely

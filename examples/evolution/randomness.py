@@ -6,11 +6,15 @@ killed and resumed, or computed beside nineteen others, therefore meets exactly 
 
 from __future__ import annotations
 
+import argparse
+from contextlib import suppress
 from enum import IntEnum
 
 import numpy as np
 
 from safe_mutation.noise import philox
+
+SEEDS = 2**63  # seeds are below
 
 
 class Purpose(IntEnum):
@@ -28,3 +32,15 @@ class Purpose(IntEnum):
 def stream(seed: int, run: int, index: int, purpose: Purpose) -> np.random.Generator:
     """The generator of evaluation ``index`` of a run, for one purpose."""
     return philox([seed, run], [0, 0, index, purpose])
+
+
+def seed_argument(text: str) -> int:
+    """A seed given on a command line.
+
+    Raises:
+        ArgumentTypeError: If it is none.
+    """
+    with suppress(ValueError):
+        if 0 <= (seed := int(text)) < SEEDS:
+            return seed
+    raise argparse.ArgumentTypeError(f"expected a seed from 0 to 2**63 - 1, got {text}")

@@ -12,12 +12,12 @@ class Said:
 
     def write(self, text: str) -> None:
         """Say something."""
-        with suppress(OSError, AttributeError):  # there may be no standard error
+        with suppress(OSError, ValueError, AttributeError):  # there may be no standard error
             sys.stderr.write(text)
 
     def flush(self) -> None:
         """Say it now."""
-        with suppress(OSError, AttributeError):
+        with suppress(OSError, ValueError, AttributeError):
             sys.stderr.flush()
 
     def __getattr__(self, name: str) -> Any:

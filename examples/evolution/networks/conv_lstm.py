@@ -64,8 +64,6 @@ class CompiledConvLSTM:
         num_params: Length P of a genome, which lists the weights as ``ConvLSTM`` registers them.
     """
 
-    loops = True  # genomes are computed one after the other
-
     def __init__(self, depth: int) -> None:
         self.depth = depth
         self.num_params = picture_maps.count_weights(depth) + lstm_head.WEIGHTS
@@ -152,6 +150,9 @@ def _pictures_and_order(inputs: Tensor | Film) -> tuple[Tensor, Tensor]:
     if not isinstance(inputs, dict) or inputs.keys() != {"pictures", "order"}:
         given = list(inputs) if isinstance(inputs, dict) else type(inputs).__name__
         raise TypeError(f"expected pictures, or a film with 'pictures' and 'order', got {given}")
+    if not all(isinstance(values, Tensor) for values in inputs.values()):
+        kinds = " and ".join(type(values).__name__ for values in inputs.values())
+        raise TypeError(f"expected a film of tensors, got {kinds}: torch.from_numpy makes them")
     return inputs["pictures"], inputs["order"]
 
 

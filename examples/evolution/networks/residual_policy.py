@@ -11,13 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from evolution.networks.activations import sigmoid, tanh
+from evolution.networks.activations import ZERO, sigmoid, tanh
 from gym_safemaze.jit import kernel
 
 BLOCK = 16  # units computed together: every layer is padded with units of weight zero to a multiple of it
 CHUNK = 8  # inputs added up at a time
-
-ZERO = np.float32(0)
 
 
 class ResidualPolicy:

@@ -107,7 +107,7 @@ class MazeMutants(Figure):
         return {self.name: table(read_json(data)["shares"])} if data.exists() else {}
 
     def _data(self, results: Path) -> Path:
-        return results / self.name / "shares.json"
+        return self.folder(results) / "shares.json"
 
 
 def table(shares: Shares) -> str:

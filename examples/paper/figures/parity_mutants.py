@@ -110,7 +110,7 @@ class ParityMutants(Figure):
     def draw(self, results: Path) -> None:
         """Draw both panels."""
         if self._data(results).exists():
-            draw(read_json(self._data(results)), results / self.name / self.name)
+            draw(read_json(self._data(results)), self.folder(results) / self.name)
 
     def claims(self, results: Path) -> list[Claim]:
         """SM-G mutations keep more performance than the control."""
@@ -119,7 +119,7 @@ class ParityMutants(Figure):
         return claims(read_json(self._data(results))["correct"])
 
     def _data(self, results: Path) -> Path:
-        return results / self.name / "robustness.json"
+        return self.folder(results) / "robustness.json"
 
 
 def draw(content: dict[str, Any], stem: Path) -> None:

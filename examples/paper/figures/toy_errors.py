@@ -96,14 +96,14 @@ class ToyErrors(Figure):
     def draw(self, results: Path) -> None:
         """Draw the mean errors with their 95 % confidence bands."""
         if self._data(results).exists():
-            draw(load(self._data(results)), results / self.name / self.name)
+            draw(load(self._data(results)), self.folder(results) / self.name)
 
     def claims(self, results: Path) -> list[Claim]:
         """What the paper says, as counts of runs whose error ends below 0.01."""
         return claims(load(self._data(results))) if self._data(results).exists() else []
 
     def _data(self, results: Path) -> Path:
-        return results / self.name / "errors.json"
+        return self.folder(results) / "errors.json"
 
 
 def load(result: Path) -> Errors:

@@ -76,7 +76,7 @@ def check_seed(seed: Any) -> int | None:
     """Return `seed` as an int, or None, or raise a ValueError."""
     if seed is None:
         return None
-    if not isinstance(seed, int | np.integer) or seed < 0:
+    if not is_integer(seed) or seed < 0:
         raise ValueError(f"expected seeds to be integers of at least 0 or None, got {seed!r}")
     return int(seed)
 

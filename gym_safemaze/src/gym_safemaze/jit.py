@@ -1,8 +1,8 @@
 """The one way this package compiles a kernel.
 
-Every kernel is compiled by numba in float32 or integers, for one core, with C's rules for division, and kept
-on disk (`code_cache.py`) so that only the first use after installation pays for compilation. A process that
-can write neither beside the package nor below the user's home (containers, clusters) compiles in memory
+Every kernel is compiled by numba for one core, with C's rules for division, and kept on disk
+(`code_cache.py`) so that only the first use after installation pays for compilation. A process that can write
+neither beside the package nor below the user's home (containers, clusters) compiles in memory
 instead. A kernel may call those of its own file and those that the file imports by name: the cache notices
 when any of these files changes, and when a number or an array does that the file imports.
 

@@ -14,7 +14,8 @@ A new domain therefore is one module, for which `hard_maze.py` is the pattern, w
 * a class with the methods of `Lanes`,
 * its settings: a dataclass that documents each argument and whose `make_lanes` makes the lanes,
 * two classes, NAMEEnv and NAMEVectorEnv, that inherit from the settings and from `LaneEnv` or `LaneVectorEnv`
-  and add no more than a docstring and, if 30 frames a second do not suit, `render_fps`;
+  and add no more than a docstring, the type of their `lanes` and, if 30 frames a second do not suit,
+  `render_fps`;
 
 and, where the tests of every registered environment (`tests/test_env_*.py`) ask for them,
 

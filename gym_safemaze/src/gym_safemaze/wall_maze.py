@@ -66,7 +66,8 @@ class WallMaze:
             if place.shape != (2,):
                 raise ValueError(f"expected {name} of shape (2,), x and y, got {place.shape}")
             object.__setattr__(self, name, tuple(place.tolist()))
-        if not (isinstance(self.heading, int | float | np.number) and 0 <= self.heading <= 360):
+        number = isinstance(self.heading, int | float | np.number) and not isinstance(self.heading, bool)
+        if not (number and 0 <= self.heading <= 360):
             raise ValueError(f"expected a heading in [0, 360] degrees, got {self.heading!r}")
 
     @classmethod
@@ -134,9 +135,11 @@ class WallMaze:
                     f"line {number}: expected {sizes[word]} numbers after {word!r}, got {len(values)}"
                 )
             items[word].append(values)
-        for word, most in (("start", 1), ("goal", 1)):
-            if len(items[word]) != most:
+        for word in ("start", "goal"):
+            if len(items[word]) != 1:
                 raise ValueError(f"expected one {word} line, got {len(items[word])}")
+        if len(items["heading"]) > 1:
+            raise ValueError(f"expected at most one heading line, got {len(items['heading'])}")
         heading = items["heading"][-1][0] if items["heading"] else 0.0
         return cls(items["wall"], items["start"][0], items["goal"][0], heading)  # type: ignore[arg-type]
 

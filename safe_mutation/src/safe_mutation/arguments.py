@@ -43,12 +43,13 @@ def require_positive(name: str, value: Any) -> None:
         raise ValueError(f"expected {name} to be a positive number, got {value!r}")
 
 
-def require_count(name: str, value: Any, least: int = 1) -> None:
-    """Refuse what is neither None nor an integer of at least ``least``.
+def require_count(name: str, value: Any, least: int = 1, *, or_none: bool = False) -> None:
+    """Refuse what is no integer of at least ``least``, nor None where that may be given.
 
     Raises:
         ValueError: Naming the argument.
     """
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if value is not None and (not whole or value < least):
-        raise ValueError(f"expected {name} to be an integer of at least {least}, or None, got {value!r}")
+    if (not whole or value < least) and not (or_none and value is None):
+        wanted = f"an integer of at least {least}" + (", or None" if or_none else "")
+        raise ValueError(f"expected {name} to be {wanted}, got {value!r}")

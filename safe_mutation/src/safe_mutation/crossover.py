@@ -39,7 +39,7 @@ class Crossover:
     def __post_init__(self) -> None:
         object.__setattr__(self, "network", planned(self.network))
         for name in ("max_experiences", "chunk_size"):
-            require_count(name, getattr(self, name))
+            require_count(name, getattr(self, name), or_none=True)
 
     def __call__(
         self,

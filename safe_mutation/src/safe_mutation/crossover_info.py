@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from safe_mutation.network import Network
@@ -35,14 +36,14 @@ class CrossoverInfo:
         network: Network,
         pairs: Pairs,
         children: Tensor,
-        share: np.ndarray | None = None,
-        forward_passes: int = 0,
+        share: np.ndarray | None,
+        forward_passes: int,
     ) -> CrossoverInfo:
         """Of children (N, P) as they are returned."""
         children = children.to(pairs.params)
         return cls(
-            pairs.numbers(divergence(network, pairs.params, children, pairs.inputs).cpu().numpy()),
-            pairs.numbers(divergence(network, pairs.others, children, pairs.other_inputs).cpu().numpy()),
-            None if share is None else pairs.numbers(share),
+            pairs.genomes.numbers(divergence(network, pairs.params, children, pairs.inputs).cpu()),
+            pairs.genomes.numbers(divergence(network, pairs.others, children, pairs.other_inputs).cpu()),
+            None if share is None else pairs.genomes.numbers(torch.from_numpy(share)),
             forward_passes,
         )

@@ -41,8 +41,6 @@ class DistillationCrossover(Crossover):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.steps is None:
-            raise ValueError("expected steps to be an integer of at least 1, got None")
         require_count("steps", self.steps)
         require_positive("learning_rate", self.learning_rate)
         if self.start not in STARTS:

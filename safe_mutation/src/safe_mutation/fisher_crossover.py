@@ -60,7 +60,7 @@ class FisherCrossover(Crossover):
             require_positive("divergence", self.divergence)
         require_positive("tolerance", self.tolerance)
         require_count("max_passes", self.max_passes, least=3)
-        require_count("probes", self.probes)
+        require_count("probes", self.probes, or_none=True)
 
     def _cross(self, pairs: Pairs) -> tuple[Tensor, np.ndarray, int]:
         """Children (N, P), how far along the way they are (N,), and the forward passes of the search."""

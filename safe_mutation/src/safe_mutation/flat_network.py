@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from safe_mutation.arrays import is_array, read_array
 from safe_mutation.batching import faithful
 from safe_mutation.drawing import expand_to_parents
 from safe_mutation.experience_sets import ExperienceSets
@@ -399,7 +400,13 @@ class FlatNetwork:
 
     def _function(self, inputs: Experiences) -> Callable[[nn.Module], Any]:
         forward = self._forward
-        return lambda module: module(inputs) if forward is None else forward(module, inputs)
+
+        def call(module: nn.Module) -> Any:
+            outputs = module(inputs) if forward is None else forward(module, inputs)
+            foreign = is_array(outputs) and not isinstance(outputs, Tensor)
+            return read_array(outputs, "outputs") if foreign else outputs
+
+        return call
 
     def _mark(self, chosen: list[bool]) -> Tensor:
         return torch.tensor(chosen).repeat_interleave(torch.tensor(self.sizes))

@@ -57,6 +57,10 @@ class Genomes:
         values = values[0] if self.single else values
         return self._back(values)
 
+    def numbers(self, values: Tensor) -> Any:
+        """Numbers (N,) in the caller's kind of array, or the one number of a single genome."""
+        return values[0].item() if self.single else self.restore(values)
+
     def restore_dtype(self, values: Tensor) -> Any:
         """As ``restore``, in the genomes' own dtype."""
         return self.restore(values.to(self.dtype))

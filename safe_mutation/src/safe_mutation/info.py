@@ -25,7 +25,7 @@ class MutationInfo:
             "jump" (the divergence steps over the one asked for) or "exhausted" (out of passes).
         forward_passes: Forward passes that the longest search took, the parents' own included.
         unreached: Names of parameters that the outputs do not depend on, a critic's for example: they mutate
-            without being seen. None for networks that are no modules.
+            without being seen. None for networks that are no modules, and for outputs without gradients.
     """
 
     divergence: Any = None

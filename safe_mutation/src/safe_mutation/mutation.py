@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -134,13 +135,13 @@ class Mutation:
     def __post_init__(self) -> None:
         if self.needs_experiences or self.network is not None:
             object.__setattr__(self, "network", planned(self.network))
-        require_count("max_experiences", self.max_experiences)
+        require_count("max_experiences", self.max_experiences, or_none=True)
         object.__setattr__(self, "generator", read_owned(self.generator))
         if self.divergence is not None:
             object.__setattr__(self, "divergence", read_divergence(self.divergence))
         require_positive("tolerance", self.tolerance)
         require_count("max_passes", self.max_passes, least=3)
-        require_count("chunk_size", self.chunk_size)
+        require_count("chunk_size", self.chunk_size, or_none=True)
         if self.precision not in (None, "float64"):
             raise ValueError(f"expected precision to be 'float64' or None, got {self.precision!r}")
 
@@ -151,7 +152,7 @@ class Mutation:
 
     @property
     def plan(self) -> Plan | None:
-        """How the network is computed, as found out by the last call with a new kind of experiences."""
+        """How the network was computed in the last call; None before the first, or without a network."""
         return None if self.network is None else self.network.plans.latest
 
     @overload
@@ -323,7 +324,7 @@ class Mutation:
         if request.inputs is None:
             return None
         given_back = children.to(request.genomes.dtype).to(children.dtype)
-        return request.per_parent(divergence(self.network, request.params, given_back, request.inputs))
+        return request.genomes.numbers(divergence(self.network, request.params, given_back, request.inputs))
 
     def _search(
         self, request: Request, wanted: np.ndarray, step: Step, guesses: np.ndarray
@@ -350,7 +351,7 @@ class Mutation:
             outputs=request.outputs,
         )
         info = MutationInfo(
-            divergence=request.per_parent(torch.from_numpy(result.divergence)),
+            divergence=request.genomes.numbers(torch.from_numpy(result.divergence)),
             status=result.status[0] if request.genomes.single else result.status,
             forward_passes=int(result.passes.max()),
         )
@@ -368,7 +369,7 @@ class Mutation:
                 f"{len(missed)} of {len(statuses)} children miss divergence={self.divergence}: parent {n} "
                 f"reached {float(reached[n]):.3g} ({statuses[n]})",
                 DivergenceNotReached,
-                stacklevel=3,
+                stacklevel=_level_of_the_caller(),
             )
 
     @property
@@ -378,3 +379,11 @@ class Mutation:
     def _mutate(self, request: Request, given: Any, detailed: bool) -> tuple[Tensor, MutationInfo]:
         """Children (N, P) in fresh memory, and what to say about them if ``detailed``."""
         raise NotImplementedError
+
+
+def _level_of_the_caller() -> int:
+    """The ``stacklevel`` of a warning that points at whoever called this package."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("safe_mutation."):
+        frame, level = frame.f_back, level + 1
+    return level

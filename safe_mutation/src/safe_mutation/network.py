@@ -105,8 +105,8 @@ def differentiable(outputs: Tensor) -> Tensor:
     """
     if not outputs.requires_grad:
         raise TypeError(
-            "expected outputs that are differentiable in params, as SM-G needs gradients, got a tensor "
-            "without them (as an argmax, integers and what is computed under no_grad are); SMR works with "
-            "any network"
+            "expected outputs that are differentiable in params, as gradients are needed, got a tensor "
+            "without them (as an argmax, integers and what is computed under no_grad are); of the mutations "
+            "SMR works with any network"
         )
     return outputs

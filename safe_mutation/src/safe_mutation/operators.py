@@ -92,7 +92,8 @@ def make(
         options: Passed on to the operator, for example ``divergence`` in place of the intensity.
 
     Raises:
-        ValueError: If the name or domain is unknown; the message lists the known ones.
+        ValueError: If the name or domain is unknown, the message lists the known ones; if there is no
+            intensity, or more than one.
     """
     if name not in OPERATORS:
         raise ValueError(f"expected an operator out of {list(OPERATORS)}, got {name!r}")
@@ -106,7 +107,11 @@ def make(
         if intensity is None and not told:
             intensity = settings.intensity_of(name)
     if intensity is not None:
-        options["sigma" if "sigma" in arguments else "divergence"] = intensity
+        strength = "sigma" if "sigma" in arguments else "divergence"
+        if options.get(strength) is not None:
+            given = f"intensity={intensity!r} and {strength}={options[strength]!r}"
+            raise ValueError(f"expected intensity or {strength} for {name}, which are the same, got {given}")
+        options[strength] = intensity
     elif not told:
         raise ValueError(f"expected intensity, divergence or domain for {name}, got none of them")
     return OPERATORS[name](network, **options)

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from safe_mutation.drawing import expand_to_parents, subsample
@@ -40,10 +38,6 @@ class Pairs:
     def params(self) -> Tensor:
         """The first parents (N, P)."""
         return self.genomes.params
-
-    def numbers(self, values: np.ndarray) -> Any:
-        """Numbers (N,) in the caller's kind of array, or the one number of a single pair."""
-        return float(values[0]) if self.genomes.single else self.genomes.restore(torch.from_numpy(values))
 
 
 def read_pairs(

@@ -63,13 +63,9 @@ class Request:
         like = params if params.dtype == dtype else torch.empty_like(params, dtype=dtype)
         return standard_normal(sources, like).to(params)
 
-    def per_parent(self, values: Tensor) -> Any:
-        """Numbers (N,) in the caller's kind of array, or the one number of a single genome."""
-        return values[0].item() if self.genomes.single else self.genomes.restore(values)
-
     def share(self, weights: Tensor) -> Any:
         """For each parent the share of weights (N, P) that are True."""
-        return self.per_parent(weights.double().mean(1))
+        return self.genomes.numbers(weights.double().mean(1))
 
 
 def read_mask(mask: Any, parents: Tensor) -> Tensor | None:

@@ -305,7 +305,9 @@ def _cheap_copies(network: PlannedNetwork, params: Tensor, inputs: Experiences, 
         return 1
     if isinstance(network, FlatNetwork):
         copies = _repeated(params[:1], 2), map_leaves(lambda x: _repeated(x[:1], 2), inputs)
-        return number if network.prepare(*copies).plan.batching == "stacked" else 1  # mapping costs more
+        stacked = network.prepare(*copies).plan.batching == "stacked"
+        network.prepare(params, inputs)  # whose plan is the latest that a caller reads
+        return number if stacked else 1  # mapping costs more
     return number
 
 

@@ -181,8 +181,7 @@ class SMG(Mutation):
     def _by_sigma(self, request: Request) -> Step:
         """Steps of the paper's rules as a function of sigma."""
         noise = request.noise()
-        measured = self._measure(request, noise)
-        require_finite(measured, "finite sensitivities")
+        measured = self._measured(request, None, noise)
         without = scaling.insensitive(measured, self._power)
         clip = float("inf") if self.weight_clip is None else self.weight_clip
 

@@ -20,7 +20,7 @@ from safe_mutation.smg import SMG, ReusableSensitivity
 class SMGSum(ReusableSensitivity):
     """SM-G-SUM: s = sqrt( sum_k ( sum_i dy_k(X_i)/dw )^2 ).
 
-    The cheapest; gradients of opposite sign cancel ("washout").
+    The cheapest with few outputs, as each takes a backward pass; gradients of opposite sign cancel ("washout").
     """
 
     _reach: ClassVar[float] = 0.003
@@ -61,7 +61,7 @@ class SMGRms(ReusableSensitivity):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_count("probes", self.probes)
+        require_count("probes", self.probes, or_none=True)
 
     def _measure(self, request: Request, delta: Tensor | None) -> Tensor:
         signs = None if self.probes is None else RandomSigns(request.streams.probes, self.probes)
