@@ -2,6 +2,7 @@
 
 from beyond.adaptation import ADAPTATION
 from beyond.crossover import CROSSOVER
+from beyond.damping import DAMPING
 from beyond.drawn import DRAWN
 from beyond.finalists import FINALISTS
 from beyond.gymnasium_tasks import GYMNASIUM_TASKS
@@ -19,6 +20,7 @@ STUDIES: dict[str, Study] = {
         FINALISTS,
         ADAPTATION,
         DRAWN,
+        DAMPING,
         HELD_OUT,
         CROSSOVER,
         GYMNASIUM_TASKS,

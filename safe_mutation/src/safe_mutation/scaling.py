@@ -31,8 +31,14 @@ def own(sensitivities: Tensor, without: Tensor, mask: Tensor | None) -> Tensor:
     return relative(sensitivities, without, mask) * _largest(sensitivities)
 
 
-def relative(sensitivities: Tensor, without: Tensor, mask: Tensor | None, exponent: float = 1.0) -> Tensor:
-    """A rule without a constant of the outputs' scale: sqrt( s^2 + 0.01 mean s^2 ), to a power.
+def relative(
+    sensitivities: Tensor,
+    without: Tensor,
+    mask: Tensor | None,
+    exponent: float = 1.0,
+    damping: float = DAMPING,
+) -> Tensor:
+    """A rule without a constant of the outputs' scale: sqrt( s^2 + (0.1)^2 mean s^2 ), to a power.
 
     The mean is over the weights that mutate and that have any effect. Those without effect get the mean step
     of the others; if there are no others, they are not rescaled.
@@ -41,7 +47,7 @@ def relative(sensitivities: Tensor, without: Tensor, mask: Tensor | None, expone
     number = counted.sum(1, keepdim=True).clamp_(min=1)
     squares = (sensitivities / _largest(sensitivities)).square_()  # relative: squares could overflow
     mean = squares.masked_fill(~counted, 0).sum(1, keepdim=True) / number
-    scale = squares.add_(DAMPING**2 * mean).sqrt_()
+    scale = squares.add_(damping**2 * mean).sqrt_()
     if exponent != 1:
         scale = scale.pow_(exponent)
     steps = (1 / scale).masked_fill_(~counted, 0).sum(1, keepdim=True) / number

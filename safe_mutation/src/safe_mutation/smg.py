@@ -84,6 +84,9 @@ class SMG(Mutation):
     Found with networks of many kinds; a wrong one costs a pass or two.
     """
 
+    _damping: ClassVar[float] = scaling.DAMPING
+    """Part of their root mean square that smaller sensitivities are raised to, with a divergence."""
+
     _power: ClassVar[int] = 1
     """Of the sensitivity that gradients give first."""
 
@@ -198,7 +201,9 @@ class SMG(Mutation):
     ) -> tuple[Tensor, MutationInfo]:
         """Children (N, P) that diverge as wanted (N,)."""
         without = scaling.insensitive(measured, self._power)
-        directions = noise.div_(scaling.relative(measured, without, request.mask, self.exponent))
+        directions = noise.div_(
+            scaling.relative(measured, without, request.mask, self.exponent, self._damping)
+        )
         reach = torch.linalg.vector_norm(measured * directions, dim=1, dtype=torch.float64).cpu().numpy()
         unknown = cautious(request.params, directions)
         with np.errstate(divide="ignore"):

@@ -20,7 +20,8 @@ from safe_mutation.smg import SMG, ReusableSensitivity
 class SMGSum(ReusableSensitivity):
     """SM-G-SUM: s = sqrt( sum_k ( sum_i dy_k(X_i)/dw )^2 ).
 
-    The cheapest with few outputs, as each takes a backward pass; gradients of opposite sign cancel ("washout").
+    The cheapest with few outputs, as each takes a backward pass. Gradients of opposite sign cancel
+    ("washout").
     """
 
     _reach: ClassVar[float] = 0.003

@@ -1,0 +1,72 @@
+"""How far weights go that hardly matter: the least sensitivity, and the study of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import reproduce
+from beyond.damping import DAMPING, LessDamped
+from beyond.directions import INCUMBENT
+from beyond.race import DIRECTIONS
+from safe_mutation import SMGSO, SafeMutation
+
+
+class Uneven(nn.Module):
+    """Outputs that depend on weight n with a sensitivity of 10^-n."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.linspace(-1, 1, 5, dtype=torch.float64))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * (self.w * 10.0 ** -torch.arange(5))
+
+
+@pytest.mark.parametrize("least", [0.1, 0.03, 0.001])
+def test_the_least_sensitivity_is_a_part_of_the_root_mean_square(least):
+    op = LessDamped(Uneven(), divergence=1e-6, least=least, tolerance=0.01)
+    parent = op.network.flatten().double()
+    child, info = op(parent, experiences=torch.ones(3, 5).double(), generator=1, return_info=True)
+    s = info.sensitivity.numpy()
+    delta = (child - parent).numpy() * np.sqrt(s**2 + least**2 * (s**2).mean())
+    drawn = SMGSO(Uneven(), sigma=1.0, floor=1e-30)
+    v = drawn(parent, experiences=torch.ones(3, 5).double(), generator=1, return_info=True)
+    noise = (v[0] - parent).numpy() * v[1].sensitivity.numpy()
+    np.testing.assert_allclose(delta / np.linalg.norm(delta), noise / np.linalg.norm(noise), rtol=1e-3)
+
+
+def test_the_default_is_a_tenth():
+    parent = Uneven()
+    experiences = torch.ones(3, 5).double()
+    children = [
+        kind(parent, divergence=0.03, tolerance=0.25)(
+            SafeMutation(parent).network.flatten(), experiences=experiences, generator=1
+        )
+        for kind in (LessDamped, SMGSO)
+    ]
+    assert torch.equal(*children)
+
+
+def test_searches_differ_from_the_default_in_nothing_else(tmp_path):
+    request = reproduce.Request(1, (), tmp_path / "results", tmp_path / "work", 20, 100_000)
+    jobs = DAMPING.jobs(request)
+    assert len({job.result for job in jobs}) == 6
+    fixed = {job.result: job.experiment for job in DIRECTIONS.jobs(request)}
+    for job in jobs[:4]:
+        plain = fixed[DIRECTIONS.file(request.results, job.experiment.domain.name, INCUMBENT)].record()
+        own = job.experiment.record()
+        assert own["operator"].pop("least") < 0.1
+        assert own | {"operator": own["operator"] | {"class": "SMGSO"}} == plain
+
+
+def test_a_small_study_runs_from_the_command_line(tmp_path):
+    folders = ["--results", str(tmp_path / "results"), "--work", str(tmp_path / "work")]
+    assert reproduce.main(["beyond-damping", "--runs", "1", "--max-evaluations", "253", *folders]) == 0
+    folder = tmp_path / "results" / "beyond"
+    assert (folder / "damping" / "damping.png").exists()
+    page = (folder / "README.md").read_text()
+    assert page.count("| 0.03, raised to 0.01 | 0/1 | never |") == 3
+    assert "have finished" not in page
