@@ -8,11 +8,6 @@ import pytest
 import gym_safemaze  # noqa: F401
 
 
-@pytest.fixture(autouse=True)
-def no_screen(monkeypatch):
-    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
-
-
 @pytest.mark.parametrize("other", ["safemaze/TopdownMaze-v0", "safemaze/FirstPersonMaze-v0", "CartPole-v1"])
 def test_closing_another_window_does_not_matter(other):
     env = gym.make("safemaze/TopdownMaze-v0", render_mode="human")

@@ -75,7 +75,7 @@ class DistillationCrossover(Crossover):
                 loss = torch.stack(lessons).sum(0)  # (n,)
                 (gradient,) = torch.autograd.grad(loss.sum(), child)
             if step == 0:
-                self._refuse_saturated(loss.detach(), gradient, some.start or 0)
+                self._refuse_saturated(loss.detach(), gradient, some.start)
             child.grad = gradient
             optimizer.step()
         return child.detach()

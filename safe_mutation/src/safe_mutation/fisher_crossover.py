@@ -65,7 +65,30 @@ class FisherCrossover(Crossover):
     def _cross(self, pairs: Pairs) -> tuple[Tensor, np.ndarray, int]:
         """Children (N, P), how far along the way they are (N,), and the forward passes of the search."""
         towards = self._merge(pairs) - pairs.params
-        return self._step(pairs, towards)
+        children, share = pairs.params + towards, np.ones(len(towards))
+        if self.divergence is None:
+            return children, share, 0
+        there = sensitivity.divergence(self.network, pairs.params, children, pairs.inputs).cpu().numpy()
+        far = np.flatnonzero(~(there <= self.divergence))  # also what is not finite
+        if len(far) == 0:
+            return children, share, 2
+        lanes = torch.from_numpy(far).to(towards.device)
+        guesses = SEARCHING * np.sqrt(self.divergence / there[far])
+        guesses = np.where(guesses > 0, guesses, 0.5)  # where the outputs of the merge are not finite
+        result = line_search.search(
+            self.network,
+            pairs.params[lanes],
+            no_further_than(towards[lanes]),
+            take(pairs.inputs, lanes),
+            np.full(len(far), self.divergence),
+            guesses,
+            rounded_to=pairs.genomes.dtype,
+            tolerance=self.tolerance,
+            max_passes=self.max_passes,
+            chunk_size=self.chunk_size,
+        )
+        children[lanes], share[far] = result.children, np.fmin(result.magnitude, 1)
+        return children, share, 2 + int(result.passes.max())
 
     def _merge(self, pairs: Pairs) -> Tensor:
         """The weighted mean of each pair (N, P); a weight without effect on either is the plain mean."""
@@ -91,33 +114,6 @@ class FisherCrossover(Crossover):
         return sensitivity.root_mean_square(
             self.network, params, inputs, signs=signs, chunk_size=self.chunk_size
         )
-
-    def _step(self, pairs: Pairs, towards: Tensor) -> tuple[Tensor, np.ndarray, int]:
-        """Children (N, P), how far along the way they are (N,), and the forward passes of the search."""
-        children, share = pairs.params + towards, np.ones(len(towards))
-        if self.divergence is None:
-            return children, share, 0
-        there = sensitivity.divergence(self.network, pairs.params, children, pairs.inputs).cpu().numpy()
-        far = np.flatnonzero(~(there <= self.divergence))  # also what is not finite
-        if len(far) == 0:
-            return children, share, 2
-        lanes = torch.from_numpy(far).to(towards.device)
-        guesses = SEARCHING * np.sqrt(self.divergence / there[far])
-        guesses = np.where(guesses > 0, guesses, 0.5)  # where the outputs of the merge are not finite
-        result = line_search.search(
-            self.network,
-            pairs.params[lanes],
-            no_further_than(towards[lanes]),
-            take(pairs.inputs, lanes),
-            np.full(len(far), self.divergence),
-            guesses,
-            rounded_to=pairs.genomes.dtype,
-            tolerance=self.tolerance,
-            max_passes=self.max_passes,
-            chunk_size=self.chunk_size,
-        )
-        children[lanes], share[far] = result.children, np.fmin(result.magnitude, 1)
-        return children, share, 2 + int(result.passes.max())
 
 
 def no_further_than(towards: Tensor) -> Step:

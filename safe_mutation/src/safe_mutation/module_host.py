@@ -42,8 +42,8 @@ class ModuleHost:
         self._state = ModuleState(module)
         layers = list(module.modules())
         self.sequence = sequence_of(module)
-        self._recurrent = [layer for layer in layers if isinstance(layer, nn.RNNBase)]
-        self._cells = any(isinstance(layer, _RECURRENT) for layer in layers)
+        self._recurrent_layers = [layer for layer in layers if isinstance(layer, nn.RNNBase)]
+        self._any_recurrent = any(isinstance(layer, _RECURRENT) for layer in layers)
         self._attention = any(isinstance(layer, nn.MultiheadAttention) for layer in layers)
         self._embeddings = any(isinstance(layer, _EMBEDDINGS) for layer in layers)
         places: dict[int, list[tuple[dict[str, Any], str]]] = {}  # more than one where a parameter is tied
@@ -88,15 +88,15 @@ class ModuleHost:
         for tensor, slots in zip(tensors, self._slots, strict=True):
             for parameters, key in slots:
                 parameters[key] = tensor
-        for layer in self._recurrent:  # these keep a second list of their weights
+        for layer in self._recurrent_layers:  # these keep a second list of their weights
             layer._flat_weights = [getattr(layer, name) for name in layer._flat_weights_names]
 
     def _differentiable_kernels(self, tensors: Sequence[Any]) -> AbstractContextManager[Any]:
         """Avoid kernels without the gradients that are needed."""
-        fused = self._cells or self._attention
+        fused = self._any_recurrent or self._attention
         if fused and any(is_transformed(tensor) or is_dual(tensor) for tensor in tensors):
             return PlainKernels()
-        if self._recurrent and any(tensor.is_cuda for tensor in tensors):
+        if self._recurrent_layers and any(tensor.is_cuda for tensor in tensors):
             return PlainKernels()  # cuDNN's recurrent kernels have no gradients in eval mode
         return OwnKernels() if self._attention else nullcontext()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -107,6 +108,10 @@ class SMG(Mutation):
             require_positive("weight_clip", self.weight_clip)
 
     @property
+    def _clip(self) -> float:
+        return math.inf if self.weight_clip is None else self.weight_clip
+
+    @property
     def _sensitivity_growth(self) -> float:
         """The power of sigma that the sensitivity grows with."""
         return 0.0
@@ -143,8 +148,8 @@ class SMG(Mutation):
         for piece, noise in request.noise_in_pieces():
             here = children[piece]
             steps = noise.mul_(sigma).div_(here)
-            if self.weight_clip is not None:
-                steps.clamp_(-self.weight_clip, self.weight_clip)
+            if self._clip < math.inf:
+                steps.clamp_(-self._clip, self._clip)
             torch.add(steps, parents[piece], out=here)
         return children.view(request.params.shape)
 
@@ -156,10 +161,9 @@ class SMG(Mutation):
         scale = measured.clone() if detailed else measured
         without = scaling.insensitive(measured, self._power)
         steps = delta.div_(self._raised(scale, without, request))
-        clip = float("inf") if self.weight_clip is None else self.weight_clip
         if not detailed:
-            return steps.clamp_(-clip, clip).add_(request.params), MutationInfo()
-        limited = steps.clamp(-clip, clip)
+            return steps.clamp_(-self._clip, self._clip).add_(request.params), MutationInfo()
+        limited = steps.clamp(-self._clip, self._clip)
         children = request.params + limited
         info = MutationInfo(
             divergence=self._divergence(request, children),
@@ -186,13 +190,12 @@ class SMG(Mutation):
         noise = request.noise()
         measured = self._measured(request, None, noise)
         without = scaling.insensitive(measured, self._power)
-        clip = float("inf") if self.weight_clip is None else self.weight_clip
 
         def step(sigmas: Tensor, lanes: Lanes) -> Tensor:
             scale = measured[lanes] * sigmas**self._sensitivity_growth
             scale = self._raised(scale, without[lanes], request)
             steps = sigmas * noise[lanes] / scale
-            return steps.clamp_(-clip, clip)
+            return steps.clamp_(-self._clip, self._clip)
 
         return step
 
@@ -214,11 +217,10 @@ class SMG(Mutation):
         if not detailed:
             return result.children, info
         steps = directions * torch.from_numpy(result.magnitude).to(directions)[:, None]
-        limit = float("inf") if self.weight_clip is None else self.weight_clip
         info = replace(
             info,
             zero=request.share(without),
-            clipped=request.share(steps.abs() > limit),
+            clipped=request.share(steps.abs() > self._clip),
             sensitivity=request.genomes.restore(measured),
         )
         return result.children, info
