@@ -1,9 +1,11 @@
-"""What does something else with the default's divergence, against divergences that stay as they are."""
+"""Studies of something else done with the default's divergence, against divergences that stay as they are."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -12,9 +14,12 @@ from beyond import comparison
 from beyond.comparison import Runs
 from beyond.directions import DIVERGENCES, INCUMBENT
 from beyond.finalists import FINALISTS, budget_of
-from beyond.race import DOMAIN_NAMES, SEMIFINALS
-from beyond.study import draw_success
+from beyond.race import DOMAIN_NAMES, GUESS, SEMIFINALS
+from beyond.study import Study, draw_success
+from evolution.domains import DOMAINS
+from evolution.experiment import Experiment
 from evolution.result import finished
+from paper.figure import Job, Request
 from paper.style import save_figure
 
 FIXED = {
@@ -30,55 +35,83 @@ def fixed(results: Path, domain: str) -> Runs:
     return finished({name: others.file(results, domain, one) for name, one in FIXED.items()})
 
 
-def finished_in(
-    domains: Iterable[str], names: Iterable[str], file: Callable[[str, str], Path]
-) -> dict[str, Runs]:
-    """The runs that have finished, by domain and name; no domain in which none has.
+@dataclass(frozen=True)
+class Variant:
+    """One thing to do otherwise.
 
-    Args:
-        domains: Where to look.
-        names: Of the searches in each.
-        file: The result of a domain and a name.
+    Attributes:
+        stem: Of the names of its results.
+        colour: Of its curves.
+        change: Makes its experiment of the default's.
     """
-    names = list(names)
-    found = {domain: finished({name: file(domain, name) for name in names}) for domain in domains}
-    return {domain: runs for domain, runs in found.items() if runs}
+
+    stem: str
+    colour: str
+    change: Callable[[Experiment], Experiment]
 
 
-def tables(title: str, results: Path, found: Mapping[str, Runs], names: Iterable[str]) -> dict[str, str]:
-    """Runs solved, median and corrected p against each fixed divergence, a Markdown table for each domain.
+@dataclass(frozen=True)
+class AgainstFixed(Study):
+    """A search for each variant in each domain; fixed divergences are shown as far as they have run there.
 
-    Args:
-        title: Of the study.
-        results: Folder of all results.
-        found: By domain the runs that have finished.
-        names: Of all searches in a domain.
+    Attributes:
+        domains: Names of the domains.
+        variants: By what tables and figures call them.
     """
-    labels = {name: [name] for name in names}
-    return {
-        f"{title} in {domain}": comparison.table(["D"], labels, runs, fixed(results, domain), reference="{}")
-        for domain, runs in found.items()
-    }
 
+    follows = frozenset({"runs", "max_evaluations"})
 
-def draw(results: Path, found: Mapping[str, Runs], colours: Mapping[str, str], stem: Path) -> None:
-    """Success curves with those of fixed divergences, dashed, a panel for each domain.
+    domains: tuple[str, ...]
+    variants: Mapping[str, Variant]
 
-    Args:
-        results: Folder of all results.
-        found: By domain the runs that have finished.
-        colours: Of their curves.
-        stem: Path of the pictures without ``.png`` and ``.svg``.
-    """
-    size = (5.2 * len(found), 3.8)
-    figure, axes = plt.subplots(1, len(found), figsize=size, layout="constrained", squeeze=False)
-    for ax, (domain, runs) in zip(axes[0], found.items(), strict=True):
-        budget = budget_of(domain)
-        for name, evaluations in runs.items():
-            draw_success(ax, evaluations, budget, color=colours[name], label=name)
-        for name, evaluations in fixed(results, domain).items():
-            draw_success(ax, evaluations, budget, color=GREYS[name], linestyle="--", label=name)
-        ax.set(title=domain, xlabel="evaluations", ylabel="share of runs solved")
-        ax.legend(fontsize=8, loc="lower right")
-        ax.grid(alpha=0.25)
-    save_figure(figure, stem)
+    def jobs(self, request: Request) -> list[Job]:
+        """A search for each variant in each domain."""
+        experiments: dict[Path, Experiment] = {}
+        for domain, variant in product(self.domains, self.variants.values()):
+            plain = INCUMBENT.experiment(DOMAINS[domain](), request, max_evaluations=budget_of(domain))
+            changed = dataclasses.replace(variant.change(plain), guess=GUESS)
+            experiments[self._file(request.results, domain, variant)] = changed
+        return self.searches(request, experiments)
+
+    def draw(self, results: Path) -> None:
+        """Success curves with those of fixed divergences, dashed, a panel for each domain with results."""
+        found = self._finished(results)
+        if not found:
+            return
+        size = (5.2 * len(found), 3.8)
+        figure, axes = plt.subplots(1, len(found), figsize=size, layout="constrained", squeeze=False)
+        for ax, (domain, runs) in zip(axes[0], found.items(), strict=True):
+            budget = budget_of(domain)
+            for name, evaluations in runs.items():
+                draw_success(ax, evaluations, budget, color=self.variants[name].colour, label=name)
+            for name, evaluations in fixed(results, domain).items():
+                draw_success(ax, evaluations, budget, color=GREYS[name], linestyle="--", label=name)
+            ax.set(title=domain, xlabel="evaluations", ylabel="share of runs solved")
+            ax.legend(fontsize=8, loc="lower right")
+            ax.grid(alpha=0.25)
+        save_figure(figure, self.folder(results) / self._title)
+
+    def tables(self, results: Path) -> dict[str, str]:
+        """Runs solved, median and corrected p against each fixed divergence, a table for each domain."""
+        labels = {name: [name] for name in self.variants}
+        return {
+            f"{self._title} in {domain}": comparison.table(
+                ["D"], labels, runs, fixed(results, domain), reference="{}"
+            )
+            for domain, runs in self._finished(results).items()
+        }
+
+    @property
+    def _title(self) -> str:
+        return self.name.removeprefix("beyond-")
+
+    def _finished(self, results: Path) -> dict[str, Runs]:
+        """The runs that have finished, by domain and name; no domain in which none has."""
+        found = {
+            domain: finished({name: self._file(results, domain, one) for name, one in self.variants.items()})
+            for domain in self.domains
+        }
+        return {domain: runs for domain, runs in found.items() if runs}
+
+    def _file(self, results: Path, domain: str, variant: Variant) -> Path:
+        return self.folder(results) / domain / f"{variant.stem}.json"
