@@ -6,6 +6,8 @@ import itertools
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -110,3 +112,26 @@ def test_ctrl_c_and_the_sigterm_that_follows_it_leave_time_to_save():
         for number in (signal.SIGINT, signal.SIGTERM):
             os.kill(os.getpid(), number)
         assert interrupted()
+
+
+@pytest.mark.parametrize("name", ["BreadcrumbHardMaze", "TopdownMaze", "FirstPersonMaze"])
+def test_environments_are_compiled_where_others_look_into_their_own_kernels(name):
+    program = (
+        "import gymnasium, gym_safemaze, numba, numpy\n"
+        f"env = gymnasium.make('safemaze/{name}-v0')\n"
+        "env.reset(seed=0); env.action_space.seed(0)\n"
+        "places = [env.step(env.action_space.sample())[0] for _ in range(20)]\n"
+        "print(numpy.stack(places).tobytes().hex()); print(numba.config.DISABLE_JIT)\n"
+    )
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env=os.environ | {"NUMBA_DISABLE_JIT": disabled},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        for disabled in "01"
+    ]
+    assert said[0][0] == said[1][0]  # the same arithmetic
+    assert [one[1] for one in said] == ["0", "1"]  # theirs as they have set it

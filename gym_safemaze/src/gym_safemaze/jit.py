@@ -8,6 +8,9 @@ when any of these files changes, and when a number or an array does that the fil
 
 Kernels assign elements, never slices: for a slice numba compiles the text of the error that its shape might
 raise, which takes longer than all the rest.
+
+NUMBA_DISABLE_JIT, by which others look into kernels of their own, does not reach ours: Python's arithmetic is
+another, and a picture would take it seconds.
 """
 
 from collections.abc import Callable, Set
@@ -33,7 +36,11 @@ def kernel(function: Callable, fastmath: Set[str] = frozenset()) -> Callable:
     # A kernel with liberties becomes a part of those that call it. As a function of its own it would be there
     # several times, arranged differently, and which one is called would depend on what came first: code just
     # compiled would add up in another order than code from disk.
-    compiled = numba.njit(error_model="numpy", fastmath=set(fastmath), forceinline=bool(fastmath))(function)
+    disabled, numba.config.DISABLE_JIT = numba.config.DISABLE_JIT, 0
+    try:
+        compiled = numba.njit(error_model="numpy", fastmath=set(fastmath), forceinline=bool(fastmath))(function)
+    finally:
+        numba.config.DISABLE_JIT = disabled
     with suppress(RuntimeError):  # no folder for the cache can be written
         compiled._cache = CodeCache(function, "-".join(sorted(fastmath)))  # type: ignore[attr-defined]  # numba has no public place
     return compiled
