@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from torch import Tensor
+
 from beyond.adaptation import PLACES
 from beyond.against_fixed import AgainstFixed, Variant
 from evolution.experiment import Experiment
-from safe_mutation import SMGSO
+from safe_mutation import SMGSO, scaling
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,8 @@ class LessDamped(SMGSO):
 
     least: float = dataclasses.field(default=0.1, kw_only=True)
 
-    @property
-    def _damping(self) -> float:  # type: ignore[override]
-        return self.least
+    def _relative(self, sensitivities: Tensor, without: Tensor, mask: Tensor | None) -> Tensor:
+        return scaling.relative(sensitivities, without, mask, self.exponent, self.least)
 
 
 def damped(least: float, experiment: Experiment) -> Experiment:

@@ -11,6 +11,7 @@ from beyond.lag import LAG
 from beyond.other_networks import OTHER_NETWORKS
 from beyond.race import DIRECTIONS, SEMIFINALS
 from beyond.study import Study
+from beyond.sums import SUMS
 
 STUDIES: dict[str, Study] = {
     study.name: study
@@ -21,6 +22,7 @@ STUDIES: dict[str, Study] = {
         ADAPTATION,
         DRAWN,
         DAMPING,
+        SUMS,
         HELD_OUT,
         CROSSOVER,
         GYMNASIUM_TASKS,

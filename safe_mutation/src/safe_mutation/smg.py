@@ -85,9 +85,6 @@ class SMG(Mutation):
     Found with networks of many kinds; a wrong one costs a pass or two.
     """
 
-    _damping: ClassVar[float] = scaling.DAMPING
-    """Part of their root mean square that smaller sensitivities are raised to, with a divergence."""
-
     _power: ClassVar[int] = 1
     """Of the sensitivity that gradients give first."""
 
@@ -180,6 +177,10 @@ class SMG(Mutation):
             return scaling.own(sensitivities, without, request.mask)
         return scaling.absolute_(sensitivities, without, self.zero, self.floor)
 
+    def _relative(self, sensitivities: Tensor, without: Tensor, mask: Tensor | None) -> Tensor:
+        """What noise is divided by with a divergence (N, P), in any scale."""
+        return scaling.relative(sensitivities, without, mask, self.exponent)
+
     def _with_sigma(self, sigma: float) -> SMG:
         """The same with a sigma in place of sigma or divergence; its children go the same way."""
         floor = self.floor if self.divergence is None else None
@@ -204,9 +205,7 @@ class SMG(Mutation):
     ) -> tuple[Tensor, MutationInfo]:
         """Children (N, P) that diverge as wanted (N,)."""
         without = scaling.insensitive(measured, self._power)
-        directions = noise.div_(
-            scaling.relative(measured, without, request.mask, self.exponent, self._damping)
-        )
+        directions = noise.div_(self._relative(measured, without, request.mask))
         reach = torch.linalg.vector_norm(measured * directions, dim=1, dtype=torch.float64).cpu().numpy()
         unknown = cautious(request.params, directions)
         with np.errstate(divide="ignore"):

@@ -1,0 +1,82 @@
+"""SM-G-SUM at the default's divergence, with and without a floor: the operator, and the study of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import reproduce
+from beyond.directions import INCUMBENT
+from beyond.race import DIRECTIONS
+from beyond.sums import SUMS, FreeSum
+from safe_mutation import SMGSum
+
+
+class Uneven(nn.Module):
+    """Outputs that depend on weight n with a sensitivity of 10^-n, and on the last two not at all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.linspace(-1, 1, 7, dtype=torch.float64))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scale = torch.cat([10.0 ** -torch.arange(5), torch.zeros(2)])
+        return (x * (self.w * scale))[..., :5]
+
+
+def test_small_sensitivities_count_and_weights_without_effect_go_as_far_as_a_typical_one():
+    op = FreeSum(Uneven(), divergence=1e-6, least=0.001, tolerance=0.01)
+    parent = op.network.flatten().double()
+    experiences = torch.ones(3, 7).double()
+    child, info = op(parent, experiences=experiences, generator=1, return_info=True)
+    s = info.sensitivity.numpy()
+    effect = s[:5]
+    square = (effect**2).mean()
+    scale = np.sqrt(np.append(effect**2, [square, square]) + 0.001**2 * square)
+    noise = (child - parent).numpy() * scale
+    # The same noise, by the paper's rules: weights without effect are divided by 1.
+    plain = SMGSum(Uneven(), sigma=1.0, floor=1e-30)
+    moved, told = plain(parent, experiences=experiences, generator=1, return_info=True)
+    drawn = (moved - parent).numpy() * np.append(told.sensitivity.numpy()[:5], [1, 1])
+    np.testing.assert_allclose(noise / np.linalg.norm(noise), drawn / np.linalg.norm(drawn), rtol=1e-3)
+
+
+@pytest.mark.parametrize("mask", [None, torch.tensor([False] * 5 + [True] * 2)])
+def test_a_parent_without_any_effect_gets_the_usual_rule(mask):
+    x = torch.zeros(3, 7).double()
+    parent = Uneven()
+    with pytest.warns(match="diverge"):
+        children = [
+            kind(parent, divergence=0.03, mask=mask)(op_parent(parent), experiences=x, generator=1)
+            for kind in (FreeSum, SMGSum)
+        ]
+    assert torch.equal(*children)
+
+
+def op_parent(module: nn.Module) -> torch.Tensor:
+    return torch.nn.utils.parameters_to_vector(module.parameters()).detach()
+
+
+def test_searches_differ_from_the_default_in_the_operator_alone(tmp_path):
+    request = reproduce.Request(1, (), tmp_path / "results", tmp_path / "work", 20, 100_000)
+    jobs = SUMS.jobs(request)
+    assert len({job.result for job in jobs}) == 6
+    fixed = {job.result: job.experiment for job in DIRECTIONS.jobs(request)}
+    for job in jobs[:4]:
+        plain = fixed[DIRECTIONS.file(request.results, job.experiment.domain.name, INCUMBENT)].record()
+        own = job.experiment.record()
+        assert own["operator"].pop("class") in ("SMGSum", "FreeSum")
+        own["operator"].pop("least", None)
+        plain["operator"] = {k: v for k, v in plain["operator"].items() if k in own["operator"]}
+        assert own == plain
+
+
+def test_a_small_study_runs_from_the_command_line(tmp_path):
+    folders = ["--results", str(tmp_path / "results"), "--work", str(tmp_path / "work")]
+    assert reproduce.main(["beyond-sums", "--runs", "1", "--max-evaluations", "253", *folders]) == 0
+    folder = tmp_path / "results" / "beyond"
+    assert (folder / "sums" / "sums.png").exists()
+    page = (folder / "README.md").read_text()
+    assert page.count("| SM-G-SUM, 0.03, raised to 0.01 | 0/1 | never |") == 3
