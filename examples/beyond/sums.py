@@ -1,4 +1,4 @@
-"""What SM-G-SUM does with the default's divergence, and with weights let go that it makes out to hardly matter.
+"""What SM-G-SUM does with the default's divergence, and with its small sensitivities let count.
 
 A sum of gradients is small where a weight hardly matters, and where it matters to experiences in opposite
 ways: steps along such weights tell experiences apart (the paper's "washout"). The rule for small

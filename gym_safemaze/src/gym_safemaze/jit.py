@@ -36,9 +36,10 @@ def kernel(function: Callable, fastmath: Set[str] = frozenset()) -> Callable:
     # A kernel with liberties becomes a part of those that call it. As a function of its own it would be there
     # several times, arranged differently, and which one is called would depend on what came first: code just
     # compiled would add up in another order than code from disk.
+    inline = bool(fastmath)
     disabled, numba.config.DISABLE_JIT = numba.config.DISABLE_JIT, 0
     try:
-        compiled = numba.njit(error_model="numpy", fastmath=set(fastmath), forceinline=bool(fastmath))(function)
+        compiled = numba.njit(error_model="numpy", fastmath=set(fastmath), forceinline=inline)(function)
     finally:
         numba.config.DISABLE_JIT = disabled
     with suppress(RuntimeError):  # no folder for the cache can be written
