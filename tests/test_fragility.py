@@ -1,0 +1,99 @@
+"""How small a step changes what champions do: networks whose answer is known, and the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import evolve
+import fragility
+import reproduce
+from evolution.domain import Domain, Evaluation
+from safe_mutation import FlatNetwork
+
+EXPERIENCES = np.random.default_rng(0).standard_normal((30, 4)).astype(np.float32)
+
+
+class Steep(nn.Module):
+    """Outputs that react to weights `slope` times as much as those of a linear layer."""
+
+    def __init__(self, slope: float) -> None:
+        super().__init__()
+        self.slope = slope
+        self.w = nn.Parameter(torch.ones(4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.slope * (x @ self.w)[..., None]
+
+
+@dataclass(frozen=True)
+class Steepness(Domain):
+    """Champions of such a network."""
+
+    slope: float = 1.0
+
+    @property
+    def network(self) -> FlatNetwork:
+        return FlatNetwork(Steep(self.slope))
+
+    def evaluate(self, genomes: np.ndarray) -> Evaluation:
+        number = len(genomes)
+        return Evaluation(np.zeros(number), np.zeros(number, bool), [EXPERIENCES] * number, [None] * number)
+
+
+def test_the_step_is_as_long_as_a_loop_over_random_directions_finds():
+    genomes = np.random.default_rng(1).standard_normal((20, 4)).astype(np.float32)
+    found = fragility.steps(Steepness(slope=3.0), genomes, 0.03)
+    directions = np.random.default_rng(2).standard_normal((20_000, 4))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    lengths = np.sqrt(0.03 / ((3 * directions @ EXPERIENCES.T) ** 2).mean(1))
+    own = np.linalg.norm(genomes, axis=1)
+    assert np.median(found * own) == pytest.approx(np.median(lengths), rel=0.1)
+
+
+def test_a_network_a_thousand_times_as_steep_needs_a_thousandth_of_the_step():
+    genomes = np.ones((3, 4), np.float32)
+    gentle, steep = (fragility.steps(Steepness(slope=slope), genomes, 0.03) for slope in (1.0, 1000.0))
+    np.testing.assert_allclose(gentle / steep, 1000, rtol=0.02)
+
+
+def test_a_result_has_a_row_for_each_run_and_the_medians(tmp_path, capsys):
+    folders = ["--results", str(tmp_path / "results"), "--work", str(tmp_path / "work")]
+    command = ["figure-1", "--methods", "SM-R", "--runs", "3", "--max-evaluations", "253"]
+    assert reproduce.main([*command, *folders]) == 0
+    capsys.readouterr()
+    assert fragility.main([str(tmp_path / "results" / "figure-1" / "SM-R.json")]) == 0
+    said = capsys.readouterr().out
+    assert said.count("| never |") == 3 and "3 not solved: median step" in said and " solved: median" in said
+
+
+def test_a_run_has_one_champion(tmp_path, capsys):
+    command = ["recurrent-parity", "--operator", "SM-R", "--runs", "1", "--max-evaluations", "253"]
+    assert evolve.main([*command, "--output", str(tmp_path)]) == 0
+    capsys.readouterr()
+    assert fragility.main([str(tmp_path), "--divergence", "0.01"]) == 0
+    assert capsys.readouterr().out.count("\n| ") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["nowhere"], "nowhere"),
+        (["nowhere.json"], "nowhere.json"),
+    ],
+)
+def test_what_is_not_there_is_named(arguments, expected, capsys):
+    assert fragility.main(arguments) == 2
+    assert expected in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("divergence", ["0", "-1", "nan", "inf"])
+def test_a_bad_divergence(divergence, tmp_path, capsys):
+    command = ["recurrent-parity", "--operator", "SM-R", "--runs", "1", "--max-evaluations", "253"]
+    assert evolve.main([*command, "--output", str(tmp_path)]) == 0
+    assert fragility.main([str(tmp_path), "--divergence", divergence]) == 2
+    assert "expected" in capsys.readouterr().err
