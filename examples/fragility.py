@@ -5,9 +5,9 @@
 
 The file is a result of ``reproduce.py`` with the champions beside it, the folder a run of ``evolve.py``. A
 child's outputs diverge by D from the champion's on what that has seen in an episode; the table has the length
-of such a step in a random direction (SM-R), over the genome's own, the median of some children. Where a
-millionth of the genome's length is enough, outputs leap, and a search whose population is like this has come
-to a halt: its children are safe, and all but their parents.
+of such a step in a random direction (SM-R), over the genome's own, the median of some children, and inf where
+no step changes outputs so much. Where a millionth of the genome's length is enough, outputs leap, and a
+search whose population is like this has come to a halt: its children are safe, and all but their parents.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from evolution.breed import Birth, mutate
 from evolution.domain import Domain
-from evolution.individual import Individual
+from evolution.randomness import Purpose, stream
 from evolution.result import read_champions, solved_at
 from paper.markdown import markdown_table
 from safe_mutation import SMR
@@ -48,17 +48,20 @@ def champions(run: Path) -> tuple[Domain, list[np.ndarray], Sequence[float | Non
 
 
 def steps(domain: Domain, genomes: Sequence[np.ndarray], divergence: float) -> np.ndarray:
-    """Lengths (R,) of steps that change outputs so much, over the genomes' own; 0 for genomes of zeros."""
-    seen = domain.evaluate(np.stack(genomes))
+    """Lengths (R,) of steps that change outputs so much, over the genomes' own; inf where none does."""
+    seen = domain.evaluate(np.stack(genomes)).experiences
     operator = SMR(domain.network, divergence=divergence, max_experiences=domain.experiences_kept)
-    found = np.empty(len(genomes))
-    for number, genome in enumerate(genomes):
-        parent = Individual(genome, float("nan"), False, seen.experiences[number])
-        children, _ = mutate(operator, [Birth(parent, SEED, number, child) for child in range(CHILDREN)])
-        lengths = np.linalg.norm(np.asarray(children, dtype=np.float64) - genome, axis=1)
-        own = np.linalg.norm(genome.astype(np.float64))
-        found[number] = np.median(lengths) / own if own > 0 else 0
-    return found
+    noise = [stream(SEED, number, 0, Purpose.MUTATION) for number in range(len(genomes))]
+    return np.array([_step(operator, *one) for one in zip(genomes, seen, noise, strict=True)])
+
+
+def _step(operator: SMR, genome: np.ndarray, experiences: Any, noise: np.random.Generator) -> float:
+    parents = np.stack([genome] * CHILDREN)
+    children, info = operator(parents, experiences=experiences, generator=noise, return_info=True)
+    lengths = np.linalg.norm(children.astype(np.float64) - genome, axis=1)
+    lengths[np.array(info.status) == "saturated"] = np.inf
+    with np.errstate(divide="ignore"):
+        return float(np.median(lengths) / np.linalg.norm(genome.astype(np.float64)))
 
 
 def table(genomes: Sequence[np.ndarray], solved: Sequence[float | None], found: np.ndarray) -> str:

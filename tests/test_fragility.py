@@ -97,3 +97,11 @@ def test_a_bad_divergence(divergence, tmp_path, capsys):
     assert evolve.main([*command, "--output", str(tmp_path)]) == 0
     assert fragility.main([str(tmp_path), "--divergence", divergence]) == 2
     assert "expected" in capsys.readouterr().err
+
+
+def test_where_no_step_changes_the_outputs_the_length_is_infinite():
+    assert fragility.steps(Steepness(slope=0.0), np.ones((2, 4), np.float32), 0.03).tolist() == [np.inf] * 2
+
+
+def test_a_genome_of_zeros_has_no_length_to_compare_with():
+    assert fragility.steps(Steepness(), np.zeros((1, 4), np.float32), 0.03).tolist() == [np.inf]
