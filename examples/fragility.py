@@ -4,10 +4,10 @@
     python examples/fragility.py runs/topdown-maze/SM-G-SO/seed-1
 
 The file is a result of ``reproduce.py`` with the champions beside it, the folder a run of ``evolve.py``. A
-child's outputs diverge by D from the champion's on what that has seen in an episode; the table has the length
-of such a step in a random direction (SM-R), over the genome's own, the median of some children, and inf where
-no step changes outputs so much. Where a millionth of the genome's length is enough, outputs leap, and a
-search whose population is like this has come to a halt: its children are safe, and all but their parents.
+child's outputs diverge by D, or leap past it, on what the champion has seen in an episode; the table has the
+length of such a step in a random direction (SM-R), over the genome's own: the median of some children, and
+inf where no step changes outputs so much. If some millionths of the genome's length are enough, a search for
+a divergence makes children that are safe, and all but their parents.
 """
 
 from __future__ import annotations
@@ -43,12 +43,14 @@ def champions(run: Path) -> tuple[Domain, list[np.ndarray], Sequence[float | Non
         domain, genome = read_run(run)
         return domain, [genome], [None]
     domain, network = read_domain(run)
-    found = read_champions(run.with_suffix(".npz"))
-    return domain, [matching(domain, network, one.genome) for one in found], solved_at(run).tolist()
+    found, solved = read_champions(run.with_suffix(".npz")), solved_at(run)
+    if len(found) != len(solved):
+        raise ValueError(f"expected {len(solved)} champions, one of each run in {run}, got {len(found)}")
+    return domain, [matching(domain, network, one.genome) for one in found], solved.tolist()
 
 
 def steps(domain: Domain, genomes: Sequence[np.ndarray], divergence: float) -> np.ndarray:
-    """Lengths (R,) of steps that change outputs so much, over the genomes' own; inf where none does."""
+    """Lengths (R,) of steps that change outputs so much or more, over the genomes' own; inf if none does."""
     seen = domain.evaluate(np.stack(genomes)).experiences
     operator = SMR(domain.network, divergence=divergence, max_experiences=domain.experiences_kept)
     noise = [stream(SEED, number, 0, Purpose.MUTATION) for number in range(len(genomes))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import nn
 import evolve
 import fragility
 import reproduce
+import watch
 from evolution.domain import Domain, Evaluation
 from safe_mutation import FlatNetwork
 
@@ -68,7 +70,32 @@ def test_a_result_has_a_row_for_each_run_and_the_medians(tmp_path, capsys):
     capsys.readouterr()
     assert fragility.main([str(tmp_path / "results" / "figure-1" / "SM-R.json")]) == 0
     said = capsys.readouterr().out
-    assert said.count("| never |") == 3 and "3 not solved: median step" in said and " solved: median" in said
+    assert said.count("| never |") == 3 and "\n3 not solved: median step" in said and "\n3 solved" not in said
+
+
+def test_medians_are_of_those_that_solve_the_domain_and_of_the_others():
+    solved = [100.0, np.inf, 2000.0, np.inf, np.inf]
+    said = fragility.table([np.ones(4)] * 5, solved, np.array([0.1, 0.001, 0.3, 0.002, np.inf]))
+    assert "\n2 solved: median step 0.2\n3 not solved: median step 0.002\n" in said
+    assert "| 3 | 2,000 | 2 | 0.3 |" in said and "| 5 | never | 2 | inf |" in said
+
+
+def test_champions_of_something_else_are_named(tmp_path, capsys):
+    folders = ["--results", str(tmp_path), "--work", str(tmp_path / "work")]
+    command = ["figure-1", "--methods", "SM-R", "--runs", "2", "--max-evaluations", "253"]
+    assert reproduce.main([*command, *folders]) == 0
+    result = tmp_path / "figure-1" / "SM-R.json"
+    fewer = ["figure-1", "--methods", "SM-R", "--runs", "1", "--max-evaluations", "253"]
+    others = tmp_path / "others"
+    assert reproduce.main([*fewer, "--results", str(others), "--work", str(tmp_path / "work")]) == 0
+    capsys.readouterr()
+    shutil.copy(others / "figure-1" / "SM-R.npz", result.with_suffix(".npz"))
+    assert fragility.main([str(result)]) == 2
+    assert "expected 2 champions" in capsys.readouterr().err
+    np.savez(result.with_suffix(".npz"), genome=np.ones(3))
+    for command in (fragility, watch):
+        assert command.main([str(result)]) == 2
+        assert str(result.with_suffix(".npz")) in capsys.readouterr().err
 
 
 def test_a_run_has_one_champion(tmp_path, capsys):

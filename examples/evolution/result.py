@@ -104,12 +104,17 @@ def read_champions(path: Path) -> list[Individual]:
     """The champions beside a result file.
 
     Raises:
-        ValueError: If the file is damaged; the message names it.
+        ValueError: If the file is damaged, or has something else in it; the message names it.
     """
     arrays, _ = read_npz(path)
-    # Those of earlier results do not say when they were born; they have no offspring any more.
-    unknown = {"champion.born": np.zeros_like(arrays["champion.fitness"], dtype=np.int64)}
-    return unpack("champion", unknown | arrays)
+    try:
+        # Those of earlier results do not say when they were born; they have no offspring any more.
+        unknown = {"champion.born": np.zeros_like(arrays["champion.fitness"], dtype=np.int64)}
+        return unpack("champion", unknown | arrays)
+    except KeyError as missing:
+        raise ValueError(
+            f"expected the champions of a result in {path}, got a file without {missing}"
+        ) from None
 
 
 def solved_at(result: Path) -> np.ndarray:
