@@ -343,6 +343,12 @@ def test_a_long_episode_draws_its_latest_positions():
     assert drawn_near_start() == 0
 
 
+@pytest.mark.parametrize(("heading", "expected"), [(-1e-20, 0), (360.0, 0), (-90.0, 270), (725.0, 5)])
+def test_headings_are_from_0_to_less_than_360_degrees(heading, expected):
+    _, info = make().reset(options={"heading": heading})
+    assert info["heading"] == expected
+
+
 def test_position_and_heading_options_last_for_one_episode():
     env = make()
     _, info = env.reset(options={"position": (11.5, 8.25), "heading": -90.0})

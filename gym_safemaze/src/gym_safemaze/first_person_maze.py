@@ -122,7 +122,8 @@ class FirstPersonMazeLanes:
             raise ValueError(f"expected option 'heading' in degrees, got {options['heading']!r}")
         self.maze = maze
         fresh = np.zeros(int(mask.sum()), dtype=LANE)
-        fresh["pose"] = np.column_stack([position[mask], heading[mask] % 360.0])
+        within = heading[mask] % 360.0 % 360.0  # of -1e-20 the first remainder is 360
+        fresh["pose"] = np.column_stack([position[mask], within])
         rows, columns = np.floor(position[mask]).astype(np.int64).T[::-1]
         fresh["reached"] = np.maximum(maze.order[rows, columns], 0)
         score_lanes(fresh, maze.path)
