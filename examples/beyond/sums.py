@@ -14,13 +14,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from beyond.adaptation import PLACES
 from beyond.against_fixed import AgainstFixed, Variant
 from evolution.experiment import Experiment
-from safe_mutation import SMGSum, scaling
+from safe_mutation import MutationInfo, SMGSum, scaling
+from safe_mutation.line_search import LineSearch, Step
+from safe_mutation.request import Request
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,34 @@ class FreeSum(SMGSum):
         return torch.where(without & counted.any(1, keepdim=True), mean.sqrt(), scale)
 
 
+@dataclass(frozen=True)
+class FarSum(FreeSum):
+    """The same, whose steps are no shorter than a part of the genome's length, whatever outputs do.
+
+    Children of parents whose outputs leap then diverge by more than was asked for.
+
+    Attributes:
+        shortest: That part.
+    """
+
+    shortest: float = dataclasses.field(default=0.03, kw_only=True)
+
+    def _search(
+        self, request: Request, wanted: np.ndarray, step: Step, guesses: np.ndarray
+    ) -> tuple[LineSearch, MutationInfo]:
+        found, info = super()._search(request, wanted, step, guesses)
+        norm = partial(torch.linalg.vector_norm, dim=1, keepdim=True)
+        once = step(torch.ones_like(request.params[:, :1]), slice(None))
+        least = self.shortest * norm(request.params) / norm(once)
+        short = torch.from_numpy(found.magnitude).to(least)[:, None] < least
+        if not short.any():
+            return found, info
+        children = torch.where(short, request.params + least * once, found.children)
+        magnitude = np.where(short.numpy()[:, 0], least.double().numpy()[:, 0], found.magnitude)
+        info = dataclasses.replace(info, divergence=self._divergence(request, children))
+        return found._replace(children=children, magnitude=magnitude), info
+
+
 def along_sums(kind: type[SMGSum], experiment: Experiment) -> Experiment:
     """The experiment with another direction to the same divergence."""
     plain: Any = experiment.operator
@@ -56,5 +87,8 @@ SUMS = AgainstFixed(
     {
         "SM-G-SUM, 0.03": Variant("SM-G-SUM", "#ea580c", partial(along_sums, SMGSum)),
         "SM-G-SUM, 0.03, raised to 0.01": Variant("SM-G-SUM-0.01", "#0891b2", partial(along_sums, FreeSum)),
+        "the same, steps of 0.03 or more": Variant(
+            "SM-G-SUM-0.01-far", "#7c3aed", partial(along_sums, FarSum)
+        ),
     },
 )
