@@ -11,11 +11,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from beyond import comparison
-from beyond.comparison import Runs
+from beyond.comparison import Runs, published, within
 from beyond.directions import DIVERGENCES, INCUMBENT
 from beyond.finalists import FINALISTS, budget_of
 from beyond.race import DOMAIN_NAMES, GUESS, SEMIFINALS
-from beyond.study import Study, draw_success
+from beyond.study import COLOURS, Study, draw_success
 from evolution.domains import DOMAINS
 from evolution.experiment import Experiment
 from evolution.result import finished
@@ -26,6 +26,7 @@ FIXED = {
     f"fixed, {divergence:g}": dataclasses.replace(INCUMBENT, divergence=divergence)
     for divergence in DIVERGENCES
 }
+OF_THE_PAPER = " of the paper"
 GREYS = dict(zip(FIXED, ("#d1d5db", "#6b7280", "#111827"), strict=True))
 
 
@@ -57,12 +58,14 @@ class AgainstFixed(Study):
     Attributes:
         domains: Names of the domains.
         variants: By what tables and figures call them.
+        paper: Methods of the paper to compare with, too, each at its own tuned sigma.
     """
 
     follows = frozenset({"runs", "max_evaluations"})
 
     domains: tuple[str, ...]
     variants: Mapping[str, Variant]
+    paper: tuple[str, ...] = ()
 
     def jobs(self, request: Request) -> list[Job]:
         """A search for each variant in each domain."""
@@ -84,8 +87,9 @@ class AgainstFixed(Study):
             budget = budget_of(domain)
             for name, evaluations in runs.items():
                 draw_success(ax, evaluations, budget, color=self.variants[name].colour, label=name)
-            for name, evaluations in fixed(results, domain).items():
-                draw_success(ax, evaluations, budget, color=GREYS[name], linestyle="--", label=name)
+            for name, evaluations in self._references(results, domain).items():
+                colour = GREYS.get(name) or COLOURS[name.removesuffix(OF_THE_PAPER)]
+                draw_success(ax, evaluations, budget, color=colour, linestyle="--", label=name)
             ax.set(title=domain, xlabel="evaluations", ylabel="share of runs solved")
             ax.legend(fontsize=8, loc="lower right")
             ax.grid(alpha=0.25)
@@ -96,7 +100,7 @@ class AgainstFixed(Study):
         labels = {name: [name] for name in self.variants}
         return {
             f"{self._title} in {domain}": comparison.table(
-                ["D"], labels, runs, fixed(results, domain), reference="{}"
+                ["D"], labels, runs, self._references(results, domain), reference="{}"
             )
             for domain, runs in self._finished(results).items()
         }
@@ -104,6 +108,14 @@ class AgainstFixed(Study):
     @property
     def _title(self) -> str:
         return self.name.removeprefix("beyond-")
+
+    def _references(self, results: Path, domain: str) -> Runs:
+        """The runs that a domain's are compared with, by name, as far as they have run."""
+        paper = within(published(results, domain), budget_of(domain))
+        return {
+            **fixed(results, domain),
+            **{method + OF_THE_PAPER: paper[method] for method in self.paper if method in paper},
+        }
 
     def _finished(self, results: Path) -> dict[str, Runs]:
         """The runs that have finished, by domain and name; no domain in which none has."""

@@ -91,4 +91,5 @@ SUMS = AgainstFixed(
             "SM-G-SUM-0.01-far", "#7c3aed", partial(along_sums, FarSum)
         ),
     },
+    paper=("SM-G-SUM",),
 )
