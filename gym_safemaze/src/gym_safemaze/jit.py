@@ -15,6 +15,7 @@ another, and a picture would take it seconds.
 
 from collections.abc import Callable, Set
 from contextlib import suppress
+from typing import Any
 
 import numba
 
@@ -37,11 +38,12 @@ def kernel(function: Callable, fastmath: Set[str] = frozenset()) -> Callable:
     # several times, arranged differently, and which one is called would depend on what came first: code just
     # compiled would add up in another order than code from disk.
     inline = bool(fastmath)
-    disabled, numba.config.DISABLE_JIT = numba.config.DISABLE_JIT, 0
+    settings: Any = numba.config  # its names are made when it is imported
+    disabled, settings.DISABLE_JIT = settings.DISABLE_JIT, 0
     try:
         compiled = numba.njit(error_model="numpy", fastmath=set(fastmath), forceinline=inline)(function)
     finally:
-        numba.config.DISABLE_JIT = disabled
+        settings.DISABLE_JIT = disabled
     with suppress(RuntimeError):  # no folder for the cache can be written
         compiled._cache = CodeCache(function, "-".join(sorted(fastmath)))  # type: ignore[attr-defined]  # numba has no public place
     return compiled
