@@ -39,7 +39,7 @@ class Steepness(Domain):
     slope: float = 1.0
 
     @property
-    def network(self) -> FlatNetwork:
+    def network(self):
         return FlatNetwork(Steep(self.slope))
 
     def evaluate(self, genomes: np.ndarray) -> Evaluation:
