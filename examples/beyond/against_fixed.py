@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 
@@ -16,6 +17,7 @@ from beyond.directions import DIVERGENCES, INCUMBENT
 from beyond.finalists import FINALISTS, budget_of
 from beyond.race import DOMAIN_NAMES, GUESS, SEMIFINALS
 from beyond.study import COLOURS, Study, draw_success
+from evolution.breed import Operator
 from evolution.domains import DOMAINS
 from evolution.experiment import Experiment
 from evolution.result import finished
@@ -49,6 +51,13 @@ class Variant:
     stem: str
     colour: str
     change: Callable[[Experiment], Experiment]
+
+
+def mutated_by(kind: Callable[..., Operator], experiment: Experiment, **settings: Any) -> Experiment:
+    """The experiment with another kind of operator, to the same divergence."""
+    plain: Any = experiment.operator
+    operator = kind(plain.network, divergence=plain.divergence, tolerance=plain.tolerance, **settings)
+    return dataclasses.replace(experiment, operator=operator)
 
 
 @dataclass(frozen=True)
@@ -111,7 +120,7 @@ class AgainstFixed(Study):
 
     def _references(self, results: Path, domain: str) -> Runs:
         """The runs that a domain's are compared with, by name, as far as they have run."""
-        paper = within(published(results, domain), budget_of(domain))
+        paper = within(published(results, domain), budget_of(domain)) if self.paper else {}
         return {
             **fixed(results, domain),
             **{method + OF_THE_PAPER: paper[method] for method in self.paper if method in paper},

@@ -10,13 +10,11 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from torch import Tensor
 
 from beyond.adaptation import PLACES
-from beyond.against_fixed import AgainstFixed, Variant
-from evolution.experiment import Experiment
+from beyond.against_fixed import AgainstFixed, Variant, mutated_by
 from safe_mutation import SMGSO, scaling
 
 
@@ -34,15 +32,8 @@ class LessDamped(SMGSO):
         return scaling.relative(sensitivities, without, mask, self.exponent, self.least)
 
 
-def damped(least: float, experiment: Experiment) -> Experiment:
-    """The experiment with another least sensitivity."""
-    plain: Any = experiment.operator
-    operator = LessDamped(plain.network, divergence=plain.divergence, tolerance=plain.tolerance, least=least)
-    return dataclasses.replace(experiment, operator=operator)
-
-
 LEAST = {
-    f"0.03, raised to {least:g}": Variant(f"{least:g}", colour, partial(damped, least))
+    f"0.03, raised to {least:g}": Variant(f"{least:g}", colour, partial(mutated_by, LessDamped, least=least))
     for least, colour in ((0.03, "#ea580c"), (0.01, "#0891b2"))
 }
 DAMPING = AgainstFixed("beyond-damping", PLACES, LEAST)

@@ -12,15 +12,13 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from beyond.adaptation import PLACES
-from beyond.against_fixed import AgainstFixed, Variant
-from evolution.experiment import Experiment
+from beyond.against_fixed import AgainstFixed, Variant, mutated_by
 from safe_mutation import MutationInfo, SMGSum, scaling
 from safe_mutation.line_search import LineSearch, Step
 from safe_mutation.request import Request
@@ -74,21 +72,14 @@ class FarSum(FreeSum):
         return found._replace(children=children, magnitude=magnitude), info
 
 
-def along_sums(kind: type[SMGSum], experiment: Experiment) -> Experiment:
-    """The experiment with another direction to the same divergence."""
-    plain: Any = experiment.operator
-    operator = kind(plain.network, divergence=plain.divergence, tolerance=plain.tolerance)
-    return dataclasses.replace(experiment, operator=operator)
-
-
 SUMS = AgainstFixed(
     "beyond-sums",
     PLACES,
     {
-        "SM-G-SUM, 0.03": Variant("SM-G-SUM", "#ea580c", partial(along_sums, SMGSum)),
-        "SM-G-SUM, 0.03, raised to 0.01": Variant("SM-G-SUM-0.01", "#0891b2", partial(along_sums, FreeSum)),
+        "SM-G-SUM, 0.03": Variant("SM-G-SUM", "#ea580c", partial(mutated_by, SMGSum)),
+        "SM-G-SUM, 0.03, raised to 0.01": Variant("SM-G-SUM-0.01", "#0891b2", partial(mutated_by, FreeSum)),
         "the same, steps of 0.03 or more": Variant(
-            "SM-G-SUM-0.01-far", "#7c3aed", partial(along_sums, FarSum)
+            "SM-G-SUM-0.01-far", "#7c3aed", partial(mutated_by, FarSum)
         ),
     },
     paper=("SM-G-SUM",),

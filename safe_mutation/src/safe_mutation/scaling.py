@@ -26,11 +26,6 @@ def absolute_(sensitivities: Tensor, without: Tensor, zero: float, floor: float)
     return sensitivities.masked_fill_(without, zero).clamp_(min=floor)
 
 
-def own(sensitivities: Tensor, without: Tensor, mask: Tensor | None) -> Tensor:
-    """The rule of ``relative`` in the sensitivities' own scale, in which parents can be compared."""
-    return relative(sensitivities, without, mask) * _largest(sensitivities)
-
-
 def relative(
     sensitivities: Tensor,
     without: Tensor,
@@ -45,7 +40,7 @@ def relative(
     """
     counted = ~without if mask is None else ~without & mask
     number = counted.sum(1, keepdim=True).clamp_(min=1)
-    squares = (sensitivities / _largest(sensitivities)).square_()  # relative: squares could overflow
+    squares = (sensitivities / largest(sensitivities)).square_()  # relative: squares could overflow
     mean = squares.masked_fill(~counted, 0).sum(1, keepdim=True) / number
     scale = squares.add_(damping**2 * mean).sqrt_()
     if exponent != 1:
@@ -55,7 +50,7 @@ def relative(
     return torch.where(without, typical, scale)
 
 
-def _largest(sensitivities: Tensor) -> Tensor:
+def largest(sensitivities: Tensor) -> Tensor:
     """Of each parent (N, 1), or 1 where all are zero."""
     largest = sensitivities.amax(1, keepdim=True)
     return torch.where(largest > 0, largest, 1)

@@ -174,7 +174,8 @@ class SMG(Mutation):
     def _raised(self, sensitivities: Tensor, without: Tensor, request: Request) -> Tensor:
         """What delta is divided by (N, P); the memory of the sensitivities may be used for it."""
         if self.floor is None:
-            return scaling.own(sensitivities, without, request.mask)
+            # In the sensitivities' own scale, in which parents can be compared.
+            return self._relative(sensitivities, without, request.mask) * scaling.largest(sensitivities)
         return scaling.absolute_(sensitivities, without, self.zero, self.floor)
 
     def _relative(self, sensitivities: Tensor, without: Tensor, mask: Tensor | None) -> Tensor:
