@@ -19,6 +19,7 @@ from evolution.breed import Birth, breed, scaled_to
 from evolution.domains.recurrent_parity import STRINGS, RecurrentParity
 from evolution.experiment import Experiment
 from evolution.individual import Individual
+from records_of_studies import beside_the_default
 from safe_mutation import SMGSO, sensitivity
 from test_claims import write_result
 
@@ -252,10 +253,9 @@ def test_drawn_divergences_differ_from_the_default_in_nothing_else(tmp_path):
     request = reproduce.Request(1, (), tmp_path / "results", tmp_path / "work", 20, 100_000)
     jobs = DRAWN.jobs(request)
     assert len({job.result for job in jobs}) == 6
-    fixed = {job.result: job.experiment for job in DIRECTIONS.jobs(request)}
-    for job in jobs:
-        plain = fixed[DIRECTIONS.file(request.results, job.experiment.domain.name, INCUMBENT)].record()
-        own = job.experiment.record()
+    records = beside_the_default(jobs, request)
+    assert len(records) == len(jobs)
+    for own, plain in records:
         low, high = own["operator"]["divergence"]
         assert low < plain["operator"]["divergence"] < high
         assert own | {"operator": own["operator"] | {"divergence": INCUMBENT.divergence}} == plain

@@ -9,8 +9,7 @@ from torch import nn
 
 import reproduce
 from beyond.damping import DAMPING, LessDamped
-from beyond.directions import INCUMBENT
-from beyond.race import DIRECTIONS
+from records_of_studies import beside_the_default
 from safe_mutation import SMGSO, SafeMutation
 
 
@@ -54,10 +53,9 @@ def test_searches_differ_from_the_default_in_nothing_else(tmp_path):
     request = reproduce.Request(1, (), tmp_path / "results", tmp_path / "work", 20, 100_000)
     jobs = DAMPING.jobs(request)
     assert len({job.result for job in jobs}) == 6
-    fixed = {job.result: job.experiment for job in DIRECTIONS.jobs(request)}
-    for job in jobs[:4]:
-        plain = fixed[DIRECTIONS.file(request.results, job.experiment.domain.name, INCUMBENT)].record()
-        own = job.experiment.record()
+    records = beside_the_default(jobs, request)
+    assert len(records) == 4
+    for own, plain in records:
         assert own["operator"].pop("least") < 0.1
         assert own | {"operator": own["operator"] | {"class": "SMGSO"}} == plain
 

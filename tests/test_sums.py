@@ -8,9 +8,8 @@ import torch
 from torch import nn
 
 import reproduce
-from beyond.directions import INCUMBENT
-from beyond.race import DIRECTIONS
 from beyond.sums import SUMS, FarSum, FreeSum
+from records_of_studies import beside_the_default
 from safe_mutation import SMGSum
 
 
@@ -100,10 +99,9 @@ def test_searches_differ_from_the_default_in_the_operator_alone(tmp_path):
     request = reproduce.Request(1, (), tmp_path / "results", tmp_path / "work", 20, 100_000)
     jobs = SUMS.jobs(request)
     assert len({job.result for job in jobs}) == 9
-    fixed = {job.result: job.experiment for job in DIRECTIONS.jobs(request)}
-    for job in jobs[:6]:
-        plain = fixed[DIRECTIONS.file(request.results, job.experiment.domain.name, INCUMBENT)].record()
-        own = job.experiment.record()
+    records = beside_the_default(jobs, request)
+    assert len(records) == 6
+    for own, plain in records:
         assert own["operator"].pop("class") in ("SMGSum", "FreeSum", "FarSum")
         own["operator"] = {k: v for k, v in own["operator"].items() if k not in ("least", "shortest")}
         plain["operator"] = {k: v for k, v in plain["operator"].items() if k in own["operator"]}
