@@ -3,8 +3,7 @@
 A sum of gradients is small where a weight hardly matters, and where it matters to experiences in opposite
 ways: steps along such weights tell experiences apart (the paper's "washout"). The rule for small
 sensitivities holds them back. Here SM-G-SUM runs at D = 0.03, which the race did not take into the
-semifinals, with the usual rule and with one that lets them go, in Recurrent Parity, the hard maze and the
-Topdown Maze.
+semifinals, with the usual rule and with one that lets them go, in all four domains.
 """
 
 from __future__ import annotations
@@ -74,7 +73,7 @@ class FarSum(FreeSum):
 
 SUMS = AgainstFixed(
     "beyond-sums",
-    PLACES,
+    (*PLACES, "first-person-maze"),
     {
         "SM-G-SUM, 0.03": Variant("SM-G-SUM", "#ea580c", partial(mutated_by, SMGSum)),
         "SM-G-SUM, 0.03, raised to 0.01": Variant("SM-G-SUM-0.01", "#0891b2", partial(mutated_by, FreeSum)),
