@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import reproduce
-from beyond.sums import SUMS, FarSum, FreeSum
+from beyond.sums import SUMS, FreeSum
 from records_of_studies import beside_the_default
 from safe_mutation import SMGSum
 
@@ -58,43 +58,6 @@ def op_parent(module: nn.Module) -> torch.Tensor:
     return torch.nn.utils.parameters_to_vector(module.parameters()).detach()
 
 
-class Leaping(nn.Module):
-    """Outputs that leap at the slightest change of the weights."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.w = nn.Parameter(torch.ones(7, dtype=torch.float64))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return (x * (torch.sigmoid(1e9 * (self.w - 1)) + 0.1 * self.w))[..., :5]
-
-
-@pytest.mark.parametrize("shortest", [0.03, 0.5])
-def test_steps_are_no_shorter_than_a_part_of_the_genome_where_outputs_leap(shortest):
-    parents = torch.stack([op_parent(Leaping()), 2 * op_parent(Leaping())])  # the first is where they leap
-    x = torch.ones(3, 7).double()
-    own = {"divergence": 0.03, "tolerance": 0.01}
-    usual, _ = FreeSum(Leaping(), **own)(parents, experiences=x, generator=[1, 2], return_info=True)
-    found, info = FarSum(Leaping(), shortest=shortest, **own)(
-        parents, experiences=x, generator=[1, 2], return_info=True
-    )
-    steps = (usual - parents, found - parents)
-    short, lengths = ((step.norm(dim=1) / parents.norm(dim=1)).numpy() for step in steps)
-    assert short[0] < 1e-6 < 0.03 < short[1]
-    np.testing.assert_allclose(lengths, np.maximum(short, shortest), rtol=1e-3)
-    usual_way, way = (step / step.norm(dim=1, keepdim=True) for step in steps)
-    torch.testing.assert_close(way, usual_way, rtol=0, atol=1e-3)
-    pairs = zip(found, parents, strict=True)
-    changed = torch.stack([_outputs(child, x) - _outputs(parent, x) for child, parent in pairs])
-    np.testing.assert_allclose(info.divergence, changed.square().sum(2).mean(1).numpy(), rtol=1e-6)
-
-
-def _outputs(genome: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    module = Leaping()
-    torch.nn.utils.vector_to_parameters(genome, module.parameters())
-    return module(x).detach()
-
-
 def test_searches_differ_from_the_default_in_the_operator_alone(tmp_path):
     request = reproduce.Request(1, (), tmp_path / "results", tmp_path / "work", 20, 100_000)
     jobs = SUMS.jobs(request)
@@ -102,8 +65,10 @@ def test_searches_differ_from_the_default_in_the_operator_alone(tmp_path):
     records = beside_the_default(jobs, request)
     assert len(records) == 6
     for own, plain in records:
-        assert own["operator"].pop("class") in ("SMGSum", "FreeSum", "FarSum")
-        own["operator"] = {k: v for k, v in own["operator"].items() if k not in ("least", "shortest")}
+        assert own["operator"].pop("class") in ("SMGSum", "FreeSum", "BoldMutation")
+        own["operator"] = {
+            k: v for k, v in own["operator"].items() if k not in ("least", "damping", "shortest")
+        }
         plain["operator"] = {k: v for k, v in plain["operator"].items() if k in own["operator"]}
         assert own == plain
 

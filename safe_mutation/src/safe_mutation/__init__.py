@@ -1,5 +1,6 @@
 """Safe (behaviour-preserving) mutation operators for evolving neural networks."""
 
+from safe_mutation.bold_operator import BoldMutation
 from safe_mutation.crossover_info import CrossoverInfo
 from safe_mutation.default_operator import SafeMutation
 from safe_mutation.distillation_crossover import DistillationCrossover
@@ -20,6 +21,7 @@ __all__ = [
     "SMG",
     "SMGSO",
     "SMR",
+    "BoldMutation",
     "CrossoverInfo",
     "DistillationCrossover",
     "DivergenceNotReached",

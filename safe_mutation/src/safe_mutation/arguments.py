@@ -38,9 +38,22 @@ def require_positive(name: str, value: Any) -> None:
     Raises:
         ValueError: Naming the argument.
     """
-    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value <= 0:
+    if not _is_number(value) or not math.isfinite(value) or value <= 0:
         raise ValueError(f"expected {name} to be a positive number, got {value!r}")
+
+
+def require_share(name: str, value: Any) -> None:
+    """Refuse what is no number from 0 to 1.
+
+    Raises:
+        ValueError: Naming the argument.
+    """
+    if not _is_number(value) or not 0 <= value <= 1:
+        raise ValueError(f"expected {name} to be a number from 0 to 1, got {value!r}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
 
 
 def require_count(name: str, value: Any, least: int = 1, *, or_none: bool = False) -> None:

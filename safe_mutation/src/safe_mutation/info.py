@@ -22,7 +22,8 @@ class MutationInfo:
         clipped: SM-G: share of weights whose step was cut at the clip.
         sensitivity: SM-G: sensitivities as computed, before those rules, (N, P) or (P,).
         status: Of the search for a divergence: "converged", "saturated" (no step changes the outputs enough),
-            "jump" (the divergence steps over the one asked for) or "exhausted" (out of passes).
+            "jump" (the divergence steps over the one asked for), "shortest" (the shortest step that the
+            operator makes goes beyond it) or "exhausted" (out of passes).
         forward_passes: Forward passes that the longest search took, the parents' own included.
         unreached: Names of parameters that the outputs do not depend on, a critic's for example: they mutate
             without being seen. None for networks that are no modules, and for outputs without gradients.

@@ -43,8 +43,8 @@ class LineSearch(NamedTuple):
         magnitude: How far along the step (N,), float64.
         divergence: Divergence reached by the children (N,), float64.
         status: For each "converged", "saturated" (no magnitude changes the outputs enough), "jump" (the
-            divergence steps over the target, if the magnitude grows by a hundredth of the tolerance) or
-            "exhausted" (out of passes).
+            divergence steps over the target, if the magnitude grows by a hundredth of the tolerance),
+            "shortest" (the least magnitude goes beyond the target already) or "exhausted" (out of passes).
         passes: Forward passes that each search took (N,), the parent's own included.
     """
 
@@ -89,6 +89,7 @@ def search(
     max_passes: int = 40,
     chunk_size: int | None = None,
     outputs: Sequence[Rows] = (),
+    least: np.ndarray | None = None,
 ) -> LineSearch:
     """Find m > 0 for which divergence(w, w + step(m)) is the target, to a relative tolerance.
 
@@ -106,6 +107,7 @@ def search(
         max_passes: Forward passes before giving up.
         chunk_size: Parents in lockstep; by default what fits into caches.
         outputs: Those of the parents in each lockstep, where they are known.
+        least: The smallest magnitudes (N,) that are tried; None for any.
 
     Raises:
         ValueError: If the outputs of a parent are not finite.
@@ -115,7 +117,11 @@ def search(
     number = len(parents)
     searches = _Searches(network, parents, step, inputs, targets, rounded_to, tolerance, max_passes)
     narrowest = max(JUMP * tolerance, 1e-6)
-    searches.brackets = [Bracket(math.log(guess), narrowest) for guess in guesses.tolist()]
+    lows = np.zeros(number) if least is None else least
+    guesses = np.maximum(guesses, lows)
+    with np.errstate(divide="ignore"):
+        ends = zip(np.log(guesses).tolist(), np.log(lows).tolist(), strict=True)
+    searches.brackets = [Bracket(guess, narrowest, least=low) for guess, low in ends]
     searches.result = LineSearch(
         parents.clone(), np.zeros(number), np.zeros(number), ["exhausted"] * number, np.zeros(number, int)
     )
@@ -210,10 +216,12 @@ class Bracket:
     Attributes:
         guess: The magnitude to try next.
         narrowest: Width below which the divergence jumps over the target.
+        least: Nothing smaller is tried, unless outputs are not finite there.
     """
 
     guess: float
     narrowest: float
+    least: float = -math.inf
     low: float = -math.inf
     low_excess: float = -math.inf
     high: float = math.inf
@@ -238,7 +246,11 @@ class Bracket:
             self.guess += min(max(-excess / slope, 0.01), MAX_GROWTH)
             return ""
         if math.isinf(self.low):
-            self.guess -= min(max(excess / slope, 0.01), 2 * MAX_GROWTH)
+            if self.guess <= self.least:
+                if math.isfinite(excess):
+                    return "shortest"
+                self.least = -math.inf
+            self.guess = max(self.guess - min(max(excess / slope, 0.01), 2 * MAX_GROWTH), self.least)
             return ""
         if math.isinf(self.high_excess) and self.high - self.low < 1e-2:
             return "saturated"  # beyond are outputs that are not finite

@@ -327,7 +327,12 @@ class Mutation:
         return request.genomes.numbers(divergence(self.network, request.params, given_back, request.inputs))
 
     def _search(
-        self, request: Request, wanted: np.ndarray, step: Step, guesses: np.ndarray
+        self,
+        request: Request,
+        wanted: np.ndarray,
+        step: Step,
+        guesses: np.ndarray,
+        least: np.ndarray | None = None,
     ) -> tuple[LineSearch, MutationInfo]:
         """Children whose divergence is the one asked for, each a step along the way that ``step`` gives.
 
@@ -336,6 +341,7 @@ class Mutation:
             wanted: Divergences (N,).
             step: See ``line_search.search``.
             guesses: How far along it to begin (N,).
+            least: How far along it to go at least (N,).
         """
         result = line_search.search(
             self.network,
@@ -349,6 +355,7 @@ class Mutation:
             max_passes=self.max_passes,
             chunk_size=self.chunk_size,
             outputs=request.outputs,
+            least=least,
         )
         info = MutationInfo(
             divergence=request.genomes.numbers(torch.from_numpy(result.divergence)),
@@ -362,7 +369,7 @@ class Mutation:
             return
         single = isinstance(info.status, str)
         statuses, reached = ([info.status], [info.divergence]) if single else (info.status, info.divergence)
-        missed = [n for n, status in enumerate(statuses) if status != "converged"]
+        missed = [n for n, status in enumerate(statuses) if status not in ("converged", "shortest")]
         if missed:
             n = missed[0]
             warnings.warn(

@@ -50,6 +50,19 @@ def relative(
     return torch.where(without, typical, scale)
 
 
+def lightly_damped(
+    sensitivities: Tensor, without: Tensor, mask: Tensor | None, exponent: float, damping: float
+) -> Tensor:
+    """The same, but weights without effect go as far as one of the root mean square sensitivity.
+
+    Where damping is light, those that hardly matter go far, and by the rule above these would go along.
+    """
+    scale = relative(sensitivities, without, mask, exponent, damping)
+    counted = ~without if mask is None else ~without & mask
+    mean = scale.square().masked_fill_(~counted, 0).sum(1, keepdim=True) / counted.sum(1, keepdim=True)
+    return torch.where(without & counted.any(1, keepdim=True), mean.sqrt(), scale)
+
+
 def largest(sensitivities: Tensor) -> Tensor:
     """Of each parent (N, 1), or 1 where all are zero."""
     largest = sensitivities.amax(1, keepdim=True)

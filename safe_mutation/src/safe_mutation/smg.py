@@ -182,6 +182,10 @@ class SMG(Mutation):
         """What noise is divided by with a divergence (N, P), in any scale."""
         return scaling.relative(sensitivities, without, mask, self.exponent)
 
+    def _shortest(self, request: Request, directions: Tensor) -> np.ndarray | None:
+        """How far along directions (N, P) a search goes at least (N,); None for any length."""
+        return None
+
     def _with_sigma(self, sigma: float) -> SMG:
         """The same with a sigma in place of sigma or divergence; its children go the same way."""
         floor = self.floor if self.divergence is None else None
@@ -213,7 +217,8 @@ class SMG(Mutation):
             guesses = np.sqrt(AIM * wanted / self._reach) / reach
         # Saturated outputs hardly react: begin at no more than ten times the genome's length.
         guesses = np.where(reach > 0, np.fmin(guesses, 100 * unknown), unknown)
-        result, info = self._search(request, wanted, along(directions, self.weight_clip), guesses)
+        least = self._shortest(request, directions)
+        result, info = self._search(request, wanted, along(directions, self.weight_clip), guesses, least)
         if not detailed:
             return result.children, info
         steps = directions * torch.from_numpy(result.magnitude).to(directions)[:, None]
