@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import prune
 
 from safe_mutation import SMGSO, SMR, FlatNetwork, GaussianMutation, SMGAbs, SMGSum
 from safe_mutation.module_state import COMPARED, ModuleState, copy_module
@@ -187,3 +188,47 @@ def test_weights_that_do_not_reach_the_outputs() -> None:
     assert op.plan.unreached == ("log_std", "critic.weight", "critic.bias")
     assert torch.equal(child[~reaching], parent[~reaching])
     assert (child != parent)[reaching].all()
+
+
+def pruned() -> nn.Module:
+    layer: nn.Module = nn.Linear(6, 8)
+    return prune.l1_unstructured(layer, "weight", amount=0.3)
+
+
+def written_to_by_a_hook() -> nn.Module:
+    layer = nn.Linear(6, 8)
+    layer.register_forward_pre_hook(lambda layer, _: setattr(layer, "twice", 2 * layer.weight))
+    return layer
+
+
+# Each sets a plain attribute of one of torch's own layers in every forward pass.
+HOOKED = {
+    "pruned": pruned,
+    "spectral norm": lambda: nn.utils.spectral_norm(nn.Linear(6, 8)),
+    "weight norm": lambda: nn.utils.weight_norm(nn.Linear(6, 8)),
+    "a hook of one's own": written_to_by_a_hook,
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")
+@pytest.mark.parametrize("kind", HOOKED)
+@pytest.mark.parametrize("make", OPERATORS)
+def test_attributes_that_hooks_set_in_torchs_own_layers(kind: str, make: Any) -> None:
+    torch.manual_seed(0)
+    policy = nn.Sequential(HOOKED[kind](), nn.Tanh(), nn.Linear(8, 2)).eval()
+    x = torch.rand(20, 6)
+    network = FlatNetwork(policy)
+    op = make(network)
+    parents = torch.stack([network.flatten()] * 3)
+    for parent in (parents, parents[:1], parents[0]):
+        op(parent, experiences=x, generator=1, return_info=True)
+        copy.deepcopy(op)
+        if kind != "a hook of one's own":  # which is no function that pickle can name
+            pickle.loads(pickle.dumps(op))
+        champion = network.to_module(parents[0])
+        assert champion[0].weight.shape == (8, 6)
+        torch.testing.assert_close(champion(x), policy(x))
+    attributes = dict(vars(policy[0]))
+    op.mutate_(policy, experiences=x, generator=1)
+    assert vars(policy[0]).keys() == attributes.keys()
+    assert all(one is attributes[name] for name, one in vars(policy[0]).items())

@@ -47,8 +47,9 @@ class _CopyGraphTensors(TorchFunctionMode):
 class ModuleState:
     """All that a module holds besides its parameters, and the way back to it.
 
-    Attributes of torch's own layers are taken to be left alone by a forward pass in eval mode; buffers,
-    and everything that other modules refer to, are not.
+    What attributes of torch's own layers refer to is taken to be left alone by a forward pass in eval mode.
+    Attributes themselves are not: hooks such as those of ``torch.nn.utils.prune`` set them. Nor are buffers,
+    and everything that other modules refer to.
 
     Args:
         module: Its state of now is what ``restore`` brings back.
@@ -126,9 +127,9 @@ class ModuleState:
             return []
         if isinstance(thing, nn.Module):
             own = vars(thing)
+            self._dicts.append((own, dict(own)))
             if type_before_parametrizations(thing).__module__.startswith("torch.nn."):
                 return [own["_buffers"], *own["_modules"].values()]
-            self._dicts.append((own, dict(own)))
             return [value for key, value in own.items() if key != "_parameters"]
         if isinstance(thing, dict):
             self._dicts.append((thing, dict(thing)))
