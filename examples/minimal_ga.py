@@ -76,11 +76,11 @@ def main() -> None:
     parser.add_argument("--evaluations", type=int, default=20_000)
     parser.add_argument("--population", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--output", default="champion", help="path without .pt and .png")
+    parser.add_argument("--output", type=Path, default="champion", help="path without .pt and .png")
     options = parser.parse_args()
-    if options.evaluations < 1 or options.population < TOURNAMENT:
-        parser.error(f"expected at least 1 evaluation and a population of {TOURNAMENT}")
-    Path(options.output).parent.mkdir(parents=True, exist_ok=True)
+    if options.evaluations < 1 or options.population < TOURNAMENT or options.seed < 0:
+        parser.error(f"expected at least 1 evaluation, a population of {TOURNAMENT} and a seed of 0 or more")
+    options.output.parent.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)  # the network is small
     torch.manual_seed(options.seed)
     env = gym.make("safemaze/BreadcrumbHardMaze-v0", frame_skip=3, render_mode="rgb_array")

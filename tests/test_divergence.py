@@ -126,6 +126,8 @@ def test_a_divergence_for_each_parent(kind) -> None:
         np.testing.assert_allclose(info.divergence, wanted, rtol=0.1)
     with pytest.raises(ValueError, match=r"one divergence per parent \(2\), got 6"):
         op(PARENTS[:2], experiences=INPUTS)
+    with pytest.raises(ValueError, match="expected a divergence for each parent, got an empty list"):
+        kind(NETWORK, divergence=[])
 
 
 def test_a_pair_is_drawn_from_log_uniformly_without_moving_the_noise() -> None:

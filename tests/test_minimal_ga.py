@@ -20,12 +20,19 @@ def test_it_is_short_and_needs_the_two_packages_and_their_dependencies_only():
     assert packages == {"gymnasium", "numpy", "pygame", "torch", "gym_safemaze", "safe_mutation"}
 
 
-@pytest.mark.parametrize("arguments", [["--evaluations", "0"], ["--population", "3"]])
+@pytest.mark.parametrize("arguments", [["--evaluations", "0"], ["--population", "3"], ["--seed", "-1"]])
 def test_bad_arguments_are_one_line(arguments, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["minimal_ga.py", *arguments])
     with pytest.raises(SystemExit):
         minimal_ga.main()
-    assert "expected at least 1 evaluation and a population of 5" in capsys.readouterr().err
+    assert "expected at least 1 evaluation, a population of 5 and a seed of 0" in capsys.readouterr().err
+
+
+def test_a_path_that_ends_like_a_folders_names_the_files(tmp_path, monkeypatch):
+    arguments = ["--evaluations", "6", "--population", "5", "--output", f"{tmp_path}/champion/"]
+    monkeypatch.setattr("sys.argv", ["minimal_ga.py", *arguments])
+    minimal_ga.main()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["champion.png", "champion.pt"]
 
 
 def test_it_evolves_and_saves_a_champion_that_loads_into_a_plain_module(tmp_path, monkeypatch, capsys):

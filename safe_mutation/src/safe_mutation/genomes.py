@@ -33,6 +33,11 @@ class Genomes:
 
     def __init__(self, genomes: Any, num_params: int | None, in_double: bool = False) -> None:
         self._back = way_back(genomes, "genomes")
+        if isinstance(genomes, np.ndarray) and not genomes.dtype.isnative:
+            raise TypeError(
+                f"expected genomes in this machine's byte order, got {genomes.dtype}: "
+                'give genomes.astype(genomes.dtype.newbyteorder("="))'
+            )
         if isinstance(genomes, np.ndarray) and genomes.dtype not in (np.float16, np.float32, np.float64):
             raise TypeError(
                 f"expected genomes of a floating-point dtype, got {genomes.dtype}: give genomes.astype(float)"

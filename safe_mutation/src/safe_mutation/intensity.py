@@ -31,6 +31,8 @@ def read_divergence(divergence: Any) -> Divergence:
         return divergence
     if isinstance(divergence, (list, np.ndarray)) and np.ndim(divergence) == 1:
         values: list[float] = np.asarray(divergence).tolist()
+        if not values:
+            raise ValueError("expected a divergence for each parent, got an empty list")
         for value in values:
             require_positive("divergence", value)
         return values

@@ -76,12 +76,17 @@ def _read_set(experiences: Any, parents: Tensor) -> _Set:
         return _Set([stack], np.zeros(number, int), np.arange(number))
     given = _as_list(experiences)
     for kind, joined in ((np.ndarray, np.stack), (Tensor, torch.stack)):  # much faster than one by one
-        if all(isinstance(one, kind) and one.shape == given[0].shape for one in given):
+        if all(isinstance(one, kind) and one.shape == given[0].shape and _can_stack(one) for one in given):
             return _read_set(joined(given), parents)
     piles = _Piles()
     kinds_and_places = [piles.add(map_leaves(lambda leaf: _read_leaf(leaf, parents), one)) for one in given]
     kinds, places = np.array(kinds_and_places).T
     return _Set([map_together(torch.stack, pile) for pile in piles.members], kinds, places)
+
+
+def _can_stack(array: np.ndarray | Tensor) -> bool:
+    """Whether a stack of such arrays tells what there is to refuse: masks get lost in one."""
+    return array.layout == torch.strided if isinstance(array, Tensor) else not np.ma.isMaskedArray(array)
 
 
 def _read_rectangle(experiences: Any, parents: Tensor, layout: str) -> Experiences:
