@@ -174,6 +174,7 @@ class _Searches:
             self.result.passes[active] += 1
             off = abs(reached / self.targets[active] - 1)
             better = off < 0.999 * miss[active]  # a tie goes to the magnitude tried first
+            better |= self._shortest(active) & (self.targets[active] <= reached) & np.isfinite(reached)
             miss[active[better]] = off[better]
             if better.all():
                 self.result.children[lanes] = candidates
@@ -195,6 +196,10 @@ class _Searches:
         self.result.children[self._index(improved)] = candidates[self._index(np.flatnonzero(better))]
         self.result.magnitude[improved] = tried[better]
         self.result.divergence[improved] = reached[better]
+
+    def _shortest(self, numbers: np.ndarray) -> np.ndarray:
+        """Whether some parents' guesses (n,) are the smallest that may be."""
+        return np.array([self.brackets[n].guess <= self.brackets[n].least for n in numbers])
 
     def _goes_on(self, n: int, reached: float, off: float) -> bool:
         """Whether parent n needs another pass."""

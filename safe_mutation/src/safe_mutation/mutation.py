@@ -369,7 +369,7 @@ class Mutation:
             return
         single = isinstance(info.status, str)
         statuses, reached = ([info.status], [info.divergence]) if single else (info.status, info.divergence)
-        missed = [n for n, status in enumerate(statuses) if status not in ("converged", "shortest")]
+        missed = [n for n, status in enumerate(statuses) if status != "converged"]
         if missed:
             n = missed[0]
             warnings.warn(
