@@ -82,6 +82,24 @@ def test_steps_are_no_shorter_than_a_part_of_the_genome_where_outputs_leap(short
     np.testing.assert_allclose(info.divergence, changed, rtol=1e-4)
 
 
+class Plateau(nn.Module):
+    """Outputs that leap at the slightest change of the weights, and then stay."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.ones(7, dtype=torch.float64))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (torch.tanh(1e6 * (self.w - 1)) * x)[..., :5]
+
+
+def test_of_steps_that_all_go_too_far_the_shortest_is_taken():
+    parents = torch.stack([genome(Plateau())] * 20)
+    children, info = BoldMutation(Plateau())(parents, experiences=X, generator=1, return_info=True)
+    assert info.status == ["shortest"] * 20
+    np.testing.assert_allclose(lengths(children, parents), 0.03, rtol=1e-3)
+
+
 class Cliff(nn.Module):
     """Outputs that overflow a thousandth of the genome's length away from it."""
 
@@ -113,9 +131,9 @@ def test_the_length_is_that_of_the_weights_that_mutate():
     assert (child - parent).norm() / parent[:3].norm() == pytest.approx(0.03, rel=1e-3)
 
 
-def test_a_step_of_the_shortest_length_is_no_reason_to_warn(recwarn):
-    child = BoldMutation(Leaping())(genome(Leaping()), experiences=X, generator=1)
-    assert not [one for one in recwarn if one.category is DivergenceNotReached]
+def test_a_warning_tells_of_children_that_diverge_further():
+    with pytest.warns(DivergenceNotReached, match=r"divergence=0.03: parent 0 reached .* \(shortest\)"):
+        child = BoldMutation(Leaping())(genome(Leaping()), experiences=X, generator=1)
     assert lengths(child[None], genome(Leaping())[None])[0] == pytest.approx(0.03, rel=1e-3)
 
 
@@ -132,6 +150,7 @@ def test_parents_without_effect_or_without_length_get_the_usual_rule():
         assert torch.isfinite(bold[0]).all()
 
 
+@pytest.mark.filterwarnings("ignore::safe_mutation.DivergenceNotReached")
 def test_calls_together_and_one_by_one_agree():
     parents = torch.stack([genome(Leaping()), 10 * genome(Leaping()), 20 * genome(Leaping())])
     op = BoldMutation(Leaping())

@@ -30,9 +30,10 @@ class BoldMutation(SMGSum):
     operators, ten times), and weights without effect go as far as typical ones.
 
     Children are mostly 0.03 from their parents (equation 1), as those of ``SafeMutation`` are, but no step is
-    shorter than 0.03 of the genome's length: where outputs leap at less, children diverge by more
-    (``info.status`` is "shortest"). A search for the divergence alone would make copies of such parents, and
-    they would take over. What is said there of outputs without a natural scale holds here, too.
+    shorter than 0.03 of the genome's length: where outputs leap at less, or are large, children diverge by
+    more (``info.status`` is "shortest"). A search for the divergence alone makes copies of such parents, and
+    evolution had come to a halt in populations of them. What is said there of outputs without a natural scale
+    holds here, too.
     """
 
     divergence: Divergence | None = field(
@@ -44,13 +45,17 @@ class BoldMutation(SMGSum):
     damping: float = field(
         default=DAMPING,
         kw_only=True,
-        metadata=doc("Sensitivities below this part of their root mean square are raised to about it."),
+        metadata=doc(
+            "With a divergence, or floor=None: sensitivities below this part of their root mean square are "
+            "raised to about it."
+        ),
     )
     shortest: float = field(
         default=SHORTEST,
         kw_only=True,
         metadata=doc(
-            "With a divergence: least length of a step, as a part of that of the weights that mutate."
+            "With a divergence: least length of a step, before weight_clip, as a part of that of the weights "
+            "that mutate."
         ),
     )
 

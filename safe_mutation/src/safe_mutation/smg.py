@@ -55,8 +55,8 @@ class SMG(Mutation):
         kw_only=True,
         metadata=doc(
             "With sigma: smaller sensitivities are raised to it. 0.01 is the paper's, for its networks; if "
-            "most are smaller (info.floored), the step is the control's. None for about a tenth of the root "
-            "mean square of each parent's own, as with a divergence."
+            "most are smaller (info.floored), the step is the control's. None for the rule that goes with a "
+            "divergence: mostly about a tenth of the root mean square of each parent's own."
         ),
     )
     zero: float = field(
