@@ -5,23 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 import reproduce
 from beyond.damping import DAMPING, LessDamped
 from records_of_studies import beside_the_default
 from safe_mutation import SMGSO, SafeMutation
-
-
-class Uneven(nn.Module):
-    """Outputs that depend on weight n with a sensitivity of 10^-n."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.w = nn.Parameter(torch.linspace(-1, 1, 5, dtype=torch.float64))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x * (self.w * 10.0 ** -torch.arange(5))
+from uneven import Uneven
 
 
 @pytest.mark.parametrize("least", [0.1, 0.03, 0.001])

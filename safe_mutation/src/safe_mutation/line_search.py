@@ -119,9 +119,10 @@ def search(
     narrowest = max(JUMP * tolerance, 1e-6)
     lows = np.zeros(number) if least is None else least
     guesses = np.maximum(guesses, lows)
-    with np.errstate(divide="ignore"):
-        ends = zip(np.log(guesses).tolist(), np.log(lows).tolist(), strict=True)
-    searches.brackets = [Bracket(guess, narrowest, least=low) for guess, low in ends]
+    searches.brackets = [
+        Bracket(math.log(guess), narrowest, math.log(low) if low > 0 else -math.inf)
+        for guess, low in zip(guesses.tolist(), lows.tolist(), strict=True)
+    ]
     searches.result = LineSearch(
         parents.clone(), np.zeros(number), np.zeros(number), ["exhausted"] * number, np.zeros(number, int)
     )
@@ -174,7 +175,8 @@ class _Searches:
             self.result.passes[active] += 1
             off = abs(reached / self.targets[active] - 1)
             better = off < 0.999 * miss[active]  # a tie goes to the magnitude tried first
-            better |= self._shortest(active) & (self.targets[active] <= reached) & np.isfinite(reached)
+            shortest = np.array([self.brackets[n].at_least for n in active])
+            better |= shortest & (self.targets[active] <= reached) & np.isfinite(reached)
             miss[active[better]] = off[better]
             if better.all():
                 self.result.children[lanes] = candidates
@@ -196,10 +198,6 @@ class _Searches:
         self.result.children[self._index(improved)] = candidates[self._index(np.flatnonzero(better))]
         self.result.magnitude[improved] = tried[better]
         self.result.divergence[improved] = reached[better]
-
-    def _shortest(self, numbers: np.ndarray) -> np.ndarray:
-        """Whether some parents' guesses (n,) are the smallest that may be."""
-        return np.array([self.brackets[n].guess <= self.brackets[n].least for n in numbers])
 
     def _goes_on(self, n: int, reached: float, off: float) -> bool:
         """Whether parent n needs another pass."""
@@ -234,6 +232,11 @@ class Bracket:
     flat: int = 0  # expansions in a row that brought no more divergence
     side: int = 0  # how often in a row the high (positive) or the low end (negative) was replaced
 
+    @property
+    def at_least(self) -> bool:
+        """Whether the guess is the smallest that is tried."""
+        return self.guess <= self.least
+
     def narrow(self, excess: float) -> str:
         """Take in the excess at the guess and choose the next guess; returns a status if there is none."""
         slope = self._slope(excess)
@@ -251,7 +254,7 @@ class Bracket:
             self.guess += min(max(-excess / slope, 0.01), MAX_GROWTH)
             return ""
         if math.isinf(self.low):
-            if self.guess <= self.least:
+            if self.at_least:
                 if math.isfinite(excess):
                     return "shortest"
                 self.least = -math.inf

@@ -38,13 +38,7 @@ def relative(
     The mean is over the weights that mutate and that have any effect. Those without effect get the mean step
     of the others; if there are no others, they are not rescaled.
     """
-    counted = ~without if mask is None else ~without & mask
-    number = counted.sum(1, keepdim=True).clamp_(min=1)
-    squares = (sensitivities / largest(sensitivities)).square_()  # relative: squares could overflow
-    mean = squares.masked_fill(~counted, 0).sum(1, keepdim=True) / number
-    scale = squares.add_(damping**2 * mean).sqrt_()
-    if exponent != 1:
-        scale = scale.pow_(exponent)
+    scale, counted, number = _damped(sensitivities, without, mask, exponent, damping)
     steps = (1 / scale).masked_fill_(~counted, 0).sum(1, keepdim=True) / number
     typical = torch.where(steps > 0, 1 / steps, 1)
     return torch.where(without, typical, scale)
@@ -57,10 +51,22 @@ def lightly_damped(
 
     Where damping is light, those that hardly matter go far, and by the rule above these would go along.
     """
-    scale = relative(sensitivities, without, mask, exponent, damping)
+    scale, counted, number = _damped(sensitivities, without, mask, exponent, damping)
+    mean = scale.square().masked_fill_(~counted, 0).sum(1, keepdim=True) / number
+    typical = torch.where(mean > 0, mean.sqrt(), 1)
+    return torch.where(without, typical, scale)
+
+
+def _damped(
+    sensitivities: Tensor, without: Tensor, mask: Tensor | None, exponent: float, damping: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Damped sensitivities (N, P), which weights the means are over (N, P), and how many, or 1 (N, 1)."""
     counted = ~without if mask is None else ~without & mask
-    mean = scale.square().masked_fill_(~counted, 0).sum(1, keepdim=True) / counted.sum(1, keepdim=True)
-    return torch.where(without & counted.any(1, keepdim=True), mean.sqrt(), scale)
+    number = counted.sum(1, keepdim=True).clamp_(min=1)
+    squares = (sensitivities / largest(sensitivities)).square_()  # relative: squares could overflow
+    mean = squares.masked_fill(~counted, 0).sum(1, keepdim=True) / number
+    scale = squares.add_(damping**2 * mean).sqrt_()
+    return (scale if exponent == 1 else scale.pow_(exponent)), counted, number
 
 
 def largest(sensitivities: Tensor) -> Tensor:
