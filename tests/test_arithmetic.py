@@ -13,6 +13,8 @@ from evolution.domains.breadcrumb_hard_maze import BreadcrumbHardMaze
 from evolution.domains.large_scale import LargeScale101
 from evolution.domains.recurrent_parity import RecurrentParity
 from evolution.domains.topdown_maze import TopdownMaze
+from evolution.networks.picture_gradients import PicturePass
+from evolution.networks.picture_maps import count_weights
 
 CASES = {  # domain, genomes, and by how much random ones are scaled up so that they tell apart what they see
     "recurrent-parity": (RecurrentParity(), 250, 1.5),
@@ -63,6 +65,17 @@ def lane_digests(case, batch):
     return digests
 
 
+def picture_derivatives():
+    """A digest of what the convolutions of pictures and their derivatives come to."""
+    rng = np.random.default_rng(13)
+    genome, direction = rng.standard_normal((2, count_weights(3))).astype(np.float32) / 5
+    seen = PicturePass(genome, 3, rng.integers(0, 256, (5, 64, 64)).astype(np.uint8))
+    gradient = np.zeros_like(genome)
+    seen.add_gradients(rng.standard_normal(seen.features.shape).astype(np.float32), gradient)
+    arrays = seen.features, seen.tangents(direction), gradient
+    return [hashlib.sha256(array.tobytes()).hexdigest() for array in arrays]
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_a_genome_fares_the_same_alone_and_among_others(case):
     number = len(genomes_of(case)[1])
@@ -104,6 +117,7 @@ def test_a_genome_fares_the_same_on_an_old_processor():
     assert done.returncode == 0, done.stderr
     there = json.loads(done.stdout)
     assert there.pop("processor") == "generic"
+    assert there.pop("derivatives") == picture_derivatives()
     for case, digests in there.items():
         here = lane_digests(case, 20)
         differing = [lane for lane, digest in enumerate(digests) if digest != here[lane]]
@@ -114,4 +128,5 @@ if __name__ == "__main__":
     from numba.core import config
 
     found = {case: lane_digests(case, 20) for case in CASES}
-    print(json.dumps({"processor": config.CPU_NAME} | found))  # type: ignore[attr-defined]
+    processor = config.CPU_NAME  # type: ignore[attr-defined]
+    print(json.dumps({"processor": processor, "derivatives": picture_derivatives()} | found))

@@ -111,6 +111,51 @@ assert use() == (100, 0), "a kernel imported by an imported one has changed"
 assert use() == (100, 1)
 """
 
+INTRINSICS = """
+def versions(number):
+    (folder / "intrinsics.py").write_text(f'''
+from numba import types
+from numba.extending import intrinsic
+
+@intrinsic
+def constant(typing_context):
+    def generate(context, builder, signature, arguments):
+        return context.get_constant(types.intp, {number})
+    return types.intp(), generate
+''')
+    (folder / "between.py").write_text('''
+from gym_safemaze.jit import kernel
+from intrinsics import constant
+
+@kernel
+def added(a):
+    return a + constant()
+''')
+    (folder / "kernels.py").write_text('''
+from between import added
+from gym_safemaze.jit import kernel
+
+@kernel
+def use(a):
+    return added(a)
+''')
+
+def use():
+    for name in ("intrinsics", "between", "kernels"):
+        sys.modules.pop(name, None)
+    importlib.invalidate_caches()
+    module = importlib.import_module("kernels")
+    return module.use(1), sum(module.use.stats.cache_hits.values())
+
+sys.path.insert(0, str(folder))
+versions(3)
+assert use() == (4, 0)
+assert use() == (4, 1)
+versions(10)
+assert use() == (11, 0), "an intrinsic imported by an imported kernel's file has changed"
+assert use() == (11, 1)
+"""
+
 CONSTANTS = """
 (folder / "kernels.py").write_text('''
 import os
@@ -204,8 +249,8 @@ def run(program, folder):
 @pytest.mark.skipif(sys.platform == "win32", reason="needs limits on file sizes")
 @pytest.mark.parametrize(
     "case",
-    [DAMAGE, FULL_DISK, BOTH, IMPORTED, CONSTANTS],
-    ids=["damage", "full disk", "both", "imported", "constants"],
+    [DAMAGE, FULL_DISK, BOTH, IMPORTED, INTRINSICS, CONSTANTS],
+    ids=["damage", "full disk", "both", "imported", "intrinsics", "constants"],
 )
 def test_compiled_code_that_cannot_be_used_is_compiled_again(case, tmp_path):
     run(case, tmp_path)

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from evolution.networks.activations import ZERO, selu
+from evolution.networks.activations import SELU_ALPHA_SCALE, SELU_SCALE, ZERO
+from evolution.networks.fused_products import multiply_add
 from evolution.networks.picture_maps import (
     CHANNELS,
     DEEPER,
@@ -25,20 +26,8 @@ from evolution.networks.picture_maps import (
     SMALL_LEAD,
     WIDTH,
 )
+from evolution.networks.tiles import add_weighted, at_once, load_tile, store_tile
 from gym_safemaze.jit import kernel
-
-
-@kernel
-def _five(w: Any, at: int) -> Any:
-    """Five weights as a tuple: loops over a tuple are unrolled, its elements stay in registers."""
-    return w[at], w[at + 1], w[at + 2], w[at + 3], w[at + 4]
-
-
-@kernel
-def _nine(w: Any, at: int) -> Any:
-    """Nine weights as a tuple, see ``_five``."""
-    a, b, c, d, e = _five(w, at)
-    return a, b, c, d, e, w[at + 5], w[at + 6], w[at + 7], w[at + 8]
 
 
 @kernel
@@ -64,66 +53,84 @@ def fill(biases: Any, z: Any, stride: int, start: int, length: int) -> None:
 def convolve_picture(x: Any, w: Any, z: Any) -> None:
     """Add to the 30 x 30 maps z the convolution of a picture's planes x, 5 x 5, stride 2."""
     for phase in range(4):
-        for o in range(0, CHANNELS, 4):  # four channels share what they read
-            q = z[o * LARGE_CHANNEL + phase * LARGE_PLANE :]
-            for ky in range(5):
-                row = phase // 2 * 2 + ky
-                v = x[(row % 4 * 7 + phase % 2 * 2) * PICTURE_PLANE + row // 4 * WIDTH :]
-                at = o * 25 + ky * 5
-                w0, w1, w2, w3 = _five(w, at), _five(w, at + 25), _five(w, at + 50), _five(w, at + 75)
-                for p in range(LARGE_PLANE):
-                    z0, z1 = q[p], q[p + LARGE_CHANNEL]
-                    z2, z3 = q[p + 2 * LARGE_CHANNEL], q[p + 3 * LARGE_CHANNEL]
+        for o in range(0, CHANNELS, at_once()):
+            for row in range(0, 15, 3):
+                at = o * LARGE_CHANNEL + phase * LARGE_PLANE + row * WIDTH
+                tile = load_tile(z, at, LARGE_CHANNEL, at_once(), 3)
+                for ky in range(5):
+                    y = phase // 2 * 2 + ky
+                    start = (y % 4 * 7 + phase % 2 * 2) * PICTURE_PLANE + (y // 4 + row) * WIDTH
                     for t in range(5):
-                        e = v[p + t * PICTURE_PLANE]
-                        z0 += w0[t] * e
-                        z1 += w1[t] * e
-                        z2 += w2[t] * e
-                        z3 += w3[t] * e
-                    q[p], q[p + LARGE_CHANNEL] = z0, z1
-                    q[p + 2 * LARGE_CHANNEL], q[p + 3 * LARGE_CHANNEL] = z2, z3
+                        tap = o * 25 + ky * 5 + t
+                        tile = add_weighted(tile, w, tap, 25, x, start + t * PICTURE_PLANE)
+                store_tile(tile, z, at, LARGE_CHANNEL)
 
 
 @kernel
 def convolve_large(x: Any, w: Any, z: Any) -> None:
     """Add to the 13 x 13 maps z the convolution of the 30 x 30 maps x, 5 x 5, stride 2."""
-    for o in range(0, CHANNELS, 4):
-        q = z[o * SMALL_CHANNEL + SMALL_LEAD :]
-        for i in range(CHANNELS):
-            for ky in range(5):
-                v = x[i * LARGE_CHANNEL + ky % 2 * 2 * LARGE_PLANE + ky // 2 * WIDTH :]
-                at = (o * CHANNELS + i) * 25 + ky * 5
-                w0, w1, w2, w3 = _five(w, at), _five(w, at + 300), _five(w, at + 600), _five(w, at + 900)
-                for p in range(SMALL):
-                    z0, z1 = q[p], q[p + SMALL_CHANNEL]
-                    z2, z3 = q[p + 2 * SMALL_CHANNEL], q[p + 3 * SMALL_CHANNEL]
-                    for t in range(5):
-                        e = v[p + t % 2 * LARGE_PLANE + t // 2]
-                        z0 += w0[t] * e
-                        z1 += w1[t] * e
-                        z2 += w2[t] * e
-                        z3 += w3[t] * e
-                    q[p], q[p + SMALL_CHANNEL] = z0, z1
-                    q[p + 2 * SMALL_CHANNEL], q[p + 3 * SMALL_CHANNEL] = z2, z3
+    for o in range(0, CHANNELS, at_once()):
+        at = o * SMALL_CHANNEL + SMALL_LEAD
+        for row in range(0, 9, 3):
+            tile = load_tile(z, at + row * WIDTH, SMALL_CHANNEL, at_once(), 3)
+            store_tile(_add_large(tile, x, w, o, row), z, at + row * WIDTH, SMALL_CHANNEL)
+        tile = load_tile(z, at + 9 * WIDTH, SMALL_CHANNEL, at_once(), 4)
+        store_tile(_add_large(tile, x, w, o, 9), z, at + 9 * WIDTH, SMALL_CHANNEL)
+
+
+@kernel
+def _add_large(tile: Any, x: Any, w: Any, o: int, row: int) -> Any:
+    """Add to the rows from ``row`` on what ``convolve_large`` adds."""
+    for i in range(CHANNELS):
+        for ky in range(5):
+            start = i * LARGE_CHANNEL + ky % 2 * 2 * LARGE_PLANE + (ky // 2 + row) * WIDTH
+            for t in range(5):
+                tap = (o * CHANNELS + i) * 25 + ky * 5 + t
+                tile = add_weighted(tile, w, tap, CHANNELS * 25, x, start + t % 2 * LARGE_PLANE + t // 2)
+    return tile
 
 
 @kernel
 def convolve_small(x: Any, w: Any, z: Any) -> None:
     """Add to the 13 x 13 maps z the convolution of such maps x, 3 x 3, padded with zeros."""
-    for o in range(0, CHANNELS, 3):
-        q = z[o * SMALL_CHANNEL + SMALL_LEAD :]
-        for i in range(CHANNELS):
-            v = x[i * SMALL_CHANNEL + SMALL_LEAD - WIDTH - 1 :]
-            at = (o * CHANNELS + i) * 9
-            w0, w1, w2 = _nine(w, at), _nine(w, at + 108), _nine(w, at + 216)
-            for p in range(SMALL):
-                z0, z1, z2 = q[p], q[p + SMALL_CHANNEL], q[p + 2 * SMALL_CHANNEL]
-                for t in range(9):
-                    e = v[p + t // 3 * WIDTH + t % 3]
-                    z0 += w0[t] * e
-                    z1 += w1[t] * e
-                    z2 += w2[t] * e
-                q[p], q[p + SMALL_CHANNEL], q[p + 2 * SMALL_CHANNEL] = z0, z1, z2
+    for o in range(0, CHANNELS, at_once()):
+        at = o * SMALL_CHANNEL + SMALL_LEAD
+        for row in range(0, 9, 3):
+            tile = load_tile(z, at + row * WIDTH, SMALL_CHANNEL, at_once(), 3)
+            store_tile(_add_small(tile, x, w, o, row), z, at + row * WIDTH, SMALL_CHANNEL)
+        tile = load_tile(z, at + 9 * WIDTH, SMALL_CHANNEL, at_once(), 4)
+        store_tile(_add_small(tile, x, w, o, 9), z, at + 9 * WIDTH, SMALL_CHANNEL)
+
+
+@kernel
+def _add_small(tile: Any, x: Any, w: Any, o: int, row: int) -> Any:
+    """Add to the rows from ``row`` on what ``convolve_small`` adds."""
+    for i in range(CHANNELS):
+        start = i * SMALL_CHANNEL + SMALL_LEAD + (row - 1) * WIDTH - 1
+        for t in range(9):
+            tap = (o * CHANNELS + i) * 9 + t
+            tile = add_weighted(tile, w, tap, CHANNELS * 9, x, start + t // 3 * WIDTH + t % 3)
+    return tile
+
+
+@kernel
+def _selu(value: Any) -> Any:
+    """SELU as in ``activations.py``, with fused products."""
+    positive = ZERO if value < ZERO else value  # nan stays nan
+    negative = value if value < ZERO else ZERO
+    r = (np.float32(-18) if negative < np.float32(-18) else negative) * np.float32(1 / 32)
+    p = multiply_add(np.float32(1 / 5040), r, np.float32(1 / 720))
+    p = multiply_add(p, r, np.float32(1 / 120))
+    p = multiply_add(p, r, np.float32(1 / 24))
+    p = multiply_add(p, r, np.float32(1 / 6))
+    p = multiply_add(p, r, np.float32(1 / 2))
+    e = multiply_add(p * r, r, r)
+    e = multiply_add(e, e, e + e)
+    e = multiply_add(e, e, e + e)
+    e = multiply_add(e, e, e + e)
+    e = multiply_add(e, e, e + e)
+    e = multiply_add(e, e, e + e)
+    return multiply_add(SELU_SCALE, positive, SELU_ALPHA_SCALE * e)
 
 
 @kernel
@@ -132,7 +139,7 @@ def _activate_large(maps: Any) -> None:
     for plane in range(0, CHANNELS * LARGE_CHANNEL, LARGE_PLANE):
         y = maps[plane:]
         for p in range(LARGE_PLANE):
-            y[p] = selu(y[p]) if p % WIDTH < 15 else ZERO
+            y[p] = _selu(y[p]) if p % WIDTH < 15 else ZERO
 
 
 @kernel
@@ -142,7 +149,7 @@ def _activate_small(sums: Any, maps: Any) -> None:
         start = c * SMALL_CHANNEL + SMALL_LEAD
         z, y = sums[start:], maps[start:]
         for p in range(SMALL):
-            y[p] = selu(z[p]) if p % WIDTH < 13 else ZERO
+            y[p] = _selu(z[p]) if p % WIDTH < 13 else ZERO
 
 
 @kernel

@@ -1,7 +1,7 @@
 """How a picture and the maps of ``ConvLSTM`` lie in memory, always 16 elements to a row.
 
-Every step of a convolution is a loop of constant length over a flat map, ``z[p] += weight * x[p + shift]``,
-which becomes vector instructions. That decides where elements are:
+A row is one vector of a tile (``tiles.py``), and every step of a convolution adds a weight times rows that
+lie elsewhere, ``z[p] += weight * x[p + shift]``. That decides where elements are:
 
 * picture, 28 planes of 16 x 16: plane (r, u) holds rows r, r + 4, ... and columns u, u + 4, ..., u = 0 ... 6,
   so that a row of taps of the first convolution is a row of planes;
@@ -14,7 +14,7 @@ Elements of a row beyond the map are kept at zero. Weights lie in a genome as ``
 
 from __future__ import annotations
 
-from functools import partial
+from math import prod
 
 import numpy as np
 
@@ -42,9 +42,16 @@ def count_weights(depth: int) -> int:
 
 def new_maps(number: int, depth: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """For so many pictures their planes, 30 x 30 maps, and depth + 1 layers of 13 x 13 maps, all zero."""
-    zeros = partial(np.zeros, dtype=np.float32)
     return (
-        zeros((number, 28 * PICTURE_PLANE)),
-        zeros((number, CHANNELS * LARGE_CHANNEL)),
-        zeros((number, depth + 1, SMALL_MAPS)),
+        zeros(number, 28 * PICTURE_PLANE),
+        zeros(number, CHANNELS * LARGE_CHANNEL),
+        zeros(number, depth + 1, SMALL_MAPS),
     )
+
+
+def zeros(*shape: int) -> np.ndarray:
+    """Zeros whose rows of 16 begin where a line of the processor's cache does: none is in two lines."""
+    size = prod(shape)
+    memory = np.zeros(size + WIDTH, np.float32)
+    start = -memory.ctypes.data // memory.itemsize % WIDTH
+    return memory[start : start + size].reshape(shape)

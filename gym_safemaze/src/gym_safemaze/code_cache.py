@@ -5,10 +5,12 @@ runs the machine code of a damaged one. This one keeps a checksum, names what it
 compiling.
 
 It derives from numba's classes. Apart from their public methods it uses `_cache_file` and `_impl`, in one
-place.
+place, and `_Intrinsic`.
 """
 
 import hashlib
+import inspect
+import os
 import pickle
 import warnings
 from typing import Any
@@ -16,6 +18,7 @@ from typing import Any
 import numpy as np
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.serialize import dumps
+from numba.extending import _Intrinsic
 
 
 class CheckedFile(IndexDataCacheFile):
@@ -51,8 +54,8 @@ class CheckedFile(IndexDataCacheFile):
 class CodeCache(FunctionCache):
     """The compiled forms of one kernel; where they cannot be read or written the kernel is compiled anew.
 
-    A kernel is compiled anew, too, when its file has changed, or that of a kernel that its file imports, or a
-    number or an array that its file imports.
+    A kernel is compiled anew, too, when its file has changed, or that of a kernel or a numba intrinsic that
+    its file imports, or a number or an array that its file imports.
 
     Args:
         function: the kernel, not compiled.
@@ -67,7 +70,7 @@ class CodeCache(FunctionCache):
         self.module = function.__module__
         self.files = f"{self._impl.filename_base}{options}.checked"
         source = self._impl.locator.get_source_stamp()
-        self.stamp = source, options, _stamps_of_imported_kernels(function), _constants(function)
+        self.stamp = source, options, _stamps_of_what_it_imports(function), _constants(function)
         self._cache_file = CheckedFile(self.cache_path, self.files, self.stamp)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
@@ -95,14 +98,19 @@ class CodeCache(FunctionCache):
         )
 
 
-def _stamps_of_imported_kernels(function: Any) -> list[Any]:
-    """What tells versions of the files apart that a kernel's module has imported kernels from, by name."""
-    found = {name: getattr(value, "_cache", None) for name, value in function.__globals__.items()}
-    return [
-        (name, cache.stamp)
-        for name, cache in sorted(found.items())
-        if isinstance(cache, CodeCache) and cache.module != function.__module__
-    ]
+def _stamps_of_what_it_imports(function: Any) -> list[Any]:
+    """What tells versions of the files apart that a kernel's module has imported code from, by name."""
+    found = [(name, _stamp(value, function.__module__)) for name, value in function.__globals__.items()]
+    return sorted((name, stamp) for name, stamp in found if stamp is not None)
+
+
+def _stamp(value: Any, module: str) -> Any:
+    """What tells versions of a kernel or an intrinsic of another module apart; of anything else nothing."""
+    if isinstance(value, _Intrinsic) and value.__module__ != module:
+        file = os.stat(inspect.getfile(inspect.unwrap(value)))
+        return file.st_mtime, file.st_size
+    cache = getattr(value, "_cache", None)
+    return cache.stamp if isinstance(cache, CodeCache) and cache.module != module else None
 
 
 def _constants(function: Any) -> str:
