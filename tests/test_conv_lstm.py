@@ -8,8 +8,10 @@ import torch
 from torch import nn
 from torch.autograd import forward_ad
 
+from evolution.networks import conv_lstm_gradients
 from evolution.networks.conv_lstm import CompiledConvLSTM, ConvLSTM, first_person_network, topdown_network
 from evolution.networks.film import film
+from evolution.networks.picture_gradients import PicturePass
 from safe_mutation import SMGSO, FlatNetwork, SMGAbs, SMGSum, sensitivity
 
 GENERATOR = np.random.default_rng(0)
@@ -90,6 +92,36 @@ def test_every_weight_has_its_own_gradient():
     ours, expected = gradients
     assert (expected != 0).double().mean() > 0.99
     torch.testing.assert_close(ours.double(), expected, rtol=1e-3, atol=1e-7)
+
+
+def test_convolutions_of_the_same_are_computed_once_for_all_derivatives(monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        conv_lstm_gradients, "PicturePass", lambda *args: made.append(args) or PicturePass(*args)
+    )
+    network = CompiledConvLSTM(1)
+    genomes, pictures = network.initial_genomes(2, GENERATOR), pictures_of(2, steps=4, distinct=3)
+    op = SMGSO(network, sigma=0.01)
+    children = op(genomes, experiences=pictures, per_parent=True, generator=[1, 2])
+    del made[:]  # some for finding out how the network is differentiated
+    again = op(genomes, experiences=pictures, per_parent=True, generator=[1, 2])
+    assert len(made) == 2
+    np.testing.assert_array_equal(again, children)
+
+
+@pytest.mark.parametrize("changed", ["genomes", "pictures", "order"])
+def test_what_was_changed_in_place_is_computed_anew(changed):
+    genomes = torch.from_numpy(CompiledConvLSTM(1).initial_genomes(2, GENERATOR))
+    pictures = torch.from_numpy(GENERATOR.integers(0, 256, (2, 1, 3, 64, 64)).astype(np.uint8))
+    inputs = {"genomes": genomes, "pictures": pictures, "order": torch.tensor([[[0, 1]], [[2, 1]]])}
+    before = conv_lstm_gradients.CompiledPasses.of(depth=1, **inputs)
+    assert conv_lstm_gradients.CompiledPasses.of(depth=1, **inputs) is before
+    inputs[changed].copy_(inputs[changed].flip(0))
+    after = conv_lstm_gradients.CompiledPasses.of(depth=1, **inputs)
+    assert after is not before and not np.array_equal(after.outputs, before.outputs)
+    np.testing.assert_array_equal(
+        after.outputs, conv_lstm_gradients.CompiledPasses(depth=1, **inputs).outputs
+    )
 
 
 @pytest.mark.parametrize("operator", [SMGSum, SMGSO, SMGAbs])

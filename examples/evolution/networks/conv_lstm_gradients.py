@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import weakref
 from typing import Any
 
 import numpy as np
@@ -63,12 +65,32 @@ class CompiledPasses:
     """
 
     def __init__(self, genomes: Tensor, depth: int, pictures: Tensor, order: Tensor) -> None:
+        self._depth = depth
+        self._inputs = genomes.detach().clone(), pictures.clone(), order.clone()
         films = zip(_array(genomes), pictures.numpy(), order.numpy(), strict=True)
         self._passes = [
             [Pass(genome, depth, *film) for film in zip(*of_genome, strict=True)]
             for genome, *of_genome in films
         ]
         self.outputs = np.array([[one.outputs for one in row] for row in self._passes])
+
+    @classmethod
+    def of(cls, genomes: Tensor, depth: int, pictures: Tensor, order: Tensor) -> CompiledPasses:
+        """The passes that this thread computed last, if they are of the same and still in use, or new ones.
+
+        Who asks for both derivatives, as SM-G-SO does, has the convolutions computed once.
+        """
+        last = getattr(_LAST, "passes", lambda: None)()
+        if last is not None and last.is_of(genomes, depth, pictures, order):
+            return last
+        passes = cls(genomes, depth, pictures, order)
+        _LAST.passes = weakref.ref(passes)
+        return passes
+
+    def is_of(self, genomes: Tensor, depth: int, pictures: Tensor, order: Tensor) -> bool:
+        """Whether they were made of these, bit by bit."""
+        pairs = zip(self._inputs, (genomes.detach(), pictures, order), strict=True)
+        return self._depth == depth and all(_same_bits(ours, theirs) for ours, theirs in pairs)
 
     def tangents(self, directions: Tensor) -> np.ndarray:
         """Changes of the outputs (N, I, T, 5) when the genomes move along directions (N, P)."""
@@ -153,8 +175,8 @@ class Outputs(Function):
     @staticmethod
     def forward(ctx: Any, params: Tensor, pictures: Tensor, order: Tensor, depth: int) -> Tensor:
         """Compute the outputs, keeping what the derivatives need."""
-        kind = CompiledPasses if params.is_cpu else DevicePasses
-        ctx.passes = kind(params.detach(), depth, pictures, order)
+        make = CompiledPasses.of if params.is_cpu else DevicePasses
+        ctx.passes = make(params.detach(), depth, pictures, order)
         return torch.as_tensor(ctx.passes.outputs).to(params)
 
     @staticmethod
@@ -167,6 +189,13 @@ class Outputs(Function):
     def jvp(ctx: Any, direction: Tensor, *unused: None) -> Tensor:
         """J v (N, I, T, 5) of a direction v (N, P)."""
         return torch.as_tensor(ctx.passes.tangents(direction.detach())).to(direction)
+
+
+_LAST = threading.local()
+
+
+def _same_bits(left: Tensor, right: Tensor) -> bool:
+    return left.shape == right.shape and left.dtype == right.dtype and bool((left == right).all())
 
 
 def _array(values: Tensor) -> np.ndarray:
