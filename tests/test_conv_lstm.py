@@ -94,13 +94,15 @@ def test_every_weight_has_its_own_gradient():
     torch.testing.assert_close(ours.double(), expected, rtol=1e-3, atol=1e-7)
 
 
-def test_convolutions_of_the_same_are_computed_once_for_all_derivatives(monkeypatch):
+@pytest.mark.parametrize("steps", [(4, 4), (4, 3)], ids=["films of one length", "of two"])
+def test_convolutions_of_the_same_are_computed_once_for_all_derivatives(steps, monkeypatch):
     made = []
     monkeypatch.setattr(
         conv_lstm_gradients, "PicturePass", lambda *args: made.append(args) or PicturePass(*args)
     )
     network = CompiledConvLSTM(1)
-    genomes, pictures = network.initial_genomes(2, GENERATOR), pictures_of(2, steps=4, distinct=3)
+    genomes = network.initial_genomes(2, GENERATOR)
+    pictures = [pictures_of(1, steps=number, distinct=3)[0] for number in steps]
     op = SMGSO(network, sigma=0.01)
     children = op(genomes, experiences=pictures, per_parent=True, generator=[1, 2])
     del made[:]  # some for finding out how the network is differentiated

@@ -16,6 +16,8 @@ from evolution.networks import lstm_head
 from evolution.networks.picture_gradients import PicturePass
 from evolution.networks.picture_passes import picture_pass
 
+_IN_USE = threading.local()  # its ``passes``, which go when nothing else refers to them
+
 
 class Pass:
     """One genome's way through one film, kept for its derivatives.
@@ -76,21 +78,23 @@ class CompiledPasses:
 
     @classmethod
     def of(cls, genomes: Tensor, depth: int, pictures: Tensor, order: Tensor) -> CompiledPasses:
-        """The passes that this thread computed last, if they are of the same and still in use, or new ones.
+        """Passes of the same that this thread has in use, or new ones.
 
         Who asks for both derivatives, as SM-G-SO does, has the convolutions computed once.
         """
-        last = getattr(_LAST, "passes", lambda: None)()
-        if last is not None and last.is_of(genomes, depth, pictures, order):
-            return last
+        if not hasattr(_IN_USE, "passes"):
+            _IN_USE.passes = weakref.WeakSet()
+        for passes in list(_IN_USE.passes):
+            if passes.is_of(genomes, depth, pictures, order):
+                return passes
         passes = cls(genomes, depth, pictures, order)
-        _LAST.passes = weakref.ref(passes)
+        _IN_USE.passes.add(passes)
         return passes
 
     def is_of(self, genomes: Tensor, depth: int, pictures: Tensor, order: Tensor) -> bool:
-        """Whether they were made of these, bit by bit."""
+        """Whether they were made of these."""
         pairs = zip(self._inputs, (genomes.detach(), pictures, order), strict=True)
-        return self._depth == depth and all(_same_bits(ours, theirs) for ours, theirs in pairs)
+        return self._depth == depth and all(_same(ours, theirs) for ours, theirs in pairs)
 
     def tangents(self, directions: Tensor) -> np.ndarray:
         """Changes of the outputs (N, I, T, 5) when the genomes move along directions (N, P)."""
@@ -191,10 +195,7 @@ class Outputs(Function):
         return torch.as_tensor(ctx.passes.tangents(direction.detach())).to(direction)
 
 
-_LAST = threading.local()
-
-
-def _same_bits(left: Tensor, right: Tensor) -> bool:
+def _same(left: Tensor, right: Tensor) -> bool:
     return left.shape == right.shape and left.dtype == right.dtype and bool((left == right).all())
 
 
