@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -100,11 +100,11 @@ def history(experiment, breeder=None):
 
 
 def by_workers(experiment, executor, **options):
-    workers = Workers(experiment.domain, experiment.operator, executor, **options)
+    breeder = Workers(experiment.domain, experiment.operator, executor, **options)
     try:
-        return history(experiment, workers)
+        return history(experiment, breeder)
     finally:
-        workers.close()
+        breeder.close()
 
 
 @pytest.mark.parametrize(("operator", "lag", "numbers"), [("SM-G-SUM", 3, (1, 3)), ("SM-G-SO", 1, (2,))])
@@ -116,6 +116,34 @@ def test_any_number_of_workers_gives_the_same_history(operator, lag, numbers):
         assert by_workers(one, partial(LocalPool, number, ignore_signals)) == expected
     with ThreadPoolExecutor(3) as threads:  # any executor of Python's
         assert by_workers(one, threads) == expected
+
+
+class Unlucky(Executor):
+    """Two workers, of which one takes every new task and the other all that are sent again."""
+
+    def __init__(self, monkeypatch):
+        self.known = [{}, {}]  # what each of them has been sent
+        self.bred = [0, 0]
+        self.seen = set()
+        self.monkeypatch = monkeypatch
+
+    def submit(self, function, *arguments):
+        births = arguments[-1]
+        who = int(births in self.seen)
+        self.seen.add(births)
+        answer = Future()
+        with self.monkeypatch.context() as patched:
+            patched.setattr("evolution.workers._sent", self.known[who])
+            answer.set_result(function(*arguments))
+        self.bred[who] += answer.result() is not None
+        return answer
+
+
+def test_a_worker_that_takes_every_new_task_is_told_what_to_do(monkeypatch):
+    """Else it hands each of them back, and another breeds everything."""
+    unlucky = Unlucky(monkeypatch)
+    assert by_workers(small(), unlucky) == history(small())
+    assert unlucky.bred[0] > 10 * unlucky.bred[1]
 
 
 def test_another_lag_is_another_search_of_the_same_algorithm():

@@ -76,12 +76,15 @@ class Workers:
         self._work = _pickled((domain, operator, device))
         self._key = hashlib.sha256(self._work).hexdigest()
         self._crew = Crew(executor, time_limit)
+        self._new = 1  # workers that may still have to be sent domain and operator
 
     def submit(self, births: Sequence[Birth]) -> Task:
         """Hand out births, as they are now."""
         runs = ", ".join(str(run) for run in sorted({birth.run for birth in births}))
         name = f"evaluation {births[0].index + 1} of run {runs}"
-        return self._crew.submit(name, breed_sent, self._key, None, pickle.dumps(self._parcel(births)))
+        work = self._work if self._new else None
+        self._new = max(0, self._new - 1)
+        return self._crew.submit(name, breed_sent, self._key, work, pickle.dumps(self._parcel(births)))
 
     def result(self, task: Task) -> Brood:
         """Wait for what came of them.
@@ -93,6 +96,9 @@ class Workers:
         """
         answer = self._crew.result(task)
         if answer is None:  # a worker that has not met this experiment yet
+            # Another may take the task now. This one is idle and takes the next new one: that brings the work
+            # along, too, or else each would be handed back and the others breed everything.
+            self._new += 1
             key, _, births = task.arguments
             answer = self._crew.result(self._crew.submit(task.name, breed_sent, key, self._work, births))
         brood: Brood = answer
