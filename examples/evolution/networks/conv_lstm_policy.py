@@ -13,7 +13,7 @@ from torch import Tensor
 from evolution.device import on_host
 from evolution.networks.film import Film
 from evolution.networks.lstm_head import HIDDEN, OUTPUTS, WEIGHTS, HeadPass, pack, step_all
-from evolution.networks.picture_features import compute_features
+from evolution.networks.picture_features import compute_all_features
 from evolution.networks.picture_maps import CHANNELS, PICTURE, SMALL_MAPS, new_maps, zeros
 from evolution.networks.picture_passes import look
 
@@ -34,16 +34,15 @@ class CompiledLook:
     """
 
     def __init__(self, genomes: np.ndarray, depth: int) -> None:
-        self.genomes = genomes
+        self.genomes = np.ascontiguousarray(genomes)
         self._planes, self._large, self._small = new_maps(1, depth)
         self._sums = zeros(SMALL_MAPS)
 
     def __call__(self, lanes: Sequence[int], pictures: np.ndarray) -> np.ndarray:
         """Look at one picture after the other."""
         found = np.empty((len(lanes), CHANNELS), np.float32)
-        maps = self._planes[0], self._large[0], self._small[0]
-        for lane, picture, features in zip(lanes, pictures, found, strict=True):
-            compute_features(self.genomes[lane], picture, *maps, self._sums, features)
+        maps = self._planes[0], self._large[0], self._small[0], self._sums
+        compute_all_features(self.genomes, np.asarray(lanes, np.int64), pictures, *maps, found)
         return found
 
 

@@ -186,3 +186,12 @@ def compute_features(
         convolve_small(small[layer], w, sums)
         _activate_small(sums, small[layer + 1])
     pool(small[-1], found)
+
+
+@kernel
+def compute_all_features(
+    genomes: Any, lanes: Any, pictures: Any, planes: Any, large: Any, small: Any, sums: Any, found: Any
+) -> None:
+    """Write the features (K, 12) of K pictures, each under the genome of its lane, with maps for one."""
+    for k in range(len(lanes)):
+        compute_features(genomes[lanes[k]], pictures[k], planes, large, small, sums, found[k])

@@ -160,8 +160,8 @@ def _add_gradients_of_large(x: Any, d: Any, gradient: Any) -> None:
 
 
 @kernel
-def _add_gradients_of_small(x: Any, d: Any, gradient: Any) -> None:
-    """Add the gradient of the weights of ``convolve_small``, d the cotangents of its sums."""
+def _add_gradients_of_small(x: Any, layer: int, d: Any, gradient: Any) -> None:
+    """Add the gradient of the weights of ``convolve_small`` of a layer of x, d the cotangents of its sums."""
     for o in range(0, CHANNELS, at_once()):
         for i in range(CHANNELS):
             for ky in range(3):
@@ -171,7 +171,7 @@ def _add_gradients_of_small(x: Any, d: Any, gradient: Any) -> None:
                     for row in range(0, SMALL, WIDTH):
                         starts = start + row, start + row + 1, start + row + 2
                         at = o * SMALL_CHANNEL + SMALL_LEAD + row
-                        tile = add_products(tile, d[n], at, SMALL_CHANNEL, x[n], starts)
+                        tile = add_products(tile, d[n], at, SMALL_CHANNEL, x[n, layer], starts)
                 add_sums(tile, gradient, (o * CHANNELS + i) * 9 + ky * 3, CHANNELS * 9, 1)
 
 
@@ -224,7 +224,7 @@ def _gradients_of_all(
             _of_pool(cotangents[first + n], small[first + n, layers], sums, d[n])
         for layer in range(layers - 1, -1, -1):
             weights = gradient[FIRST + SECOND + DEEPER * layer :]
-            _add_gradients_of_small(small[first:end, layer], d, weights)
+            _add_gradients_of_small(small[first:end], layer, d, weights)
             _add_bias_gradients(d, weights[CHANNELS * CHANNELS * 9 :], SMALL_CHANNEL, SMALL_LEAD, 13)
             for n in range(number):
                 for p in range(SMALL_MAPS):

@@ -169,6 +169,8 @@ class _Places:
     """Where numbers and vectors of an array are, in the program that a builder writes."""
 
     def __init__(self, context, builder, kind, array, at, step):
+        if kind.layout != "C" or kind.ndim != 1 or kind.dtype != types.float32:
+            raise TypeError(f"expected a contiguous array of float32 with one dimension, got {kind}")
         self.builder = builder
         self.data = context.make_array(kind)(context, builder, array).data
         self.at = at
