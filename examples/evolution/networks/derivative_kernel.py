@@ -9,5 +9,5 @@ from gym_safemaze.jit import kernel
 
 
 def derivative_kernel(function: Callable) -> Callable:
-    """Compile a function so (a decorator); of a kernel that decides, the function it was made of."""
-    return kernel(getattr(function, "py_func", function), fastmath={"contract", "nsz", "reassoc"})
+    """Compile a function so (a decorator)."""
+    return kernel(function, fastmath={"contract", "nsz", "reassoc"})
