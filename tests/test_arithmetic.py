@@ -2,9 +2,6 @@
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -15,6 +12,7 @@ from evolution.domains.recurrent_parity import RecurrentParity
 from evolution.domains.topdown_maze import TopdownMaze
 from evolution.networks.picture_gradients import PicturePass
 from evolution.networks.picture_maps import count_weights
+from own_process import run_anew
 
 CASES = {  # domain, genomes, and by how much random ones are scaled up so that they tell apart what they see
     "recurrent-parity": (RecurrentParity(), 250, 1.5),
@@ -107,15 +105,7 @@ def test_a_genome_in_any_layout_fares_the_same(case):
 
 
 def test_a_genome_fares_the_same_on_an_old_processor():
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA")}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", __file__],
-        env=kept | OLD_PROCESSOR | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        text=True,
-        capture_output=True,
-    )
-    assert done.returncode == 0, done.stderr
-    there = json.loads(done.stdout)
+    there = json.loads(run_anew("-W", "ignore", __file__, **OLD_PROCESSOR))
     assert there.pop("processor") == "generic"
     assert there.pop("derivatives") == picture_derivatives()
     for case, digests in there.items():

@@ -1,12 +1,12 @@
 """Compiled code on disk: a full disk and damaged files cost time, never the run."""
 
-import os
-import subprocess
 import sys
 
 import pytest
 
-# Each "start" imports the kernel again, as a new process does.
+from own_process import run_anew
+
+# Each "start" and "use_anew" import the kernel again, as a new process does.
 PROGRAM = """
 import importlib.util, pathlib, resource, sys, warnings
 
@@ -19,6 +19,13 @@ def start(folder):
         assert module.add(3, 4) == 7 and module.add(0.5, 0.25) == 0.75
     hits = sum(module.add.stats.cache_hits.values())
     return hits, [str(warning.message) for warning in caught]
+
+def use_anew(*changed):
+    for name in (*changed, "kernels"):
+        sys.modules.pop(name, None)
+    importlib.invalidate_caches()
+    module = importlib.import_module("kernels")
+    return module.use(1), sum(module.use.stats.cache_hits.values())
 
 folder = pathlib.Path(sys.argv[1])
 (folder / "kernels.py").write_text('''
@@ -96,11 +103,7 @@ def use(a):
 ''')
 
 def use():
-    for name in ("helpers", "between", "kernels"):
-        sys.modules.pop(name, None)
-    importlib.invalidate_caches()
-    module = importlib.import_module("kernels")
-    return module.use(1), sum(module.use.stats.cache_hits.values())
+    return use_anew("helpers", "between")
 
 sys.path.insert(0, str(folder))
 versions(3)
@@ -141,11 +144,7 @@ def use(a):
 ''')
 
 def use():
-    for name in ("intrinsics", "between", "kernels"):
-        sys.modules.pop(name, None)
-    importlib.invalidate_caches()
-    module = importlib.import_module("kernels")
-    return module.use(1), sum(module.use.stats.cache_hits.values())
+    return use_anew("intrinsics", "between")
 
 sys.path.insert(0, str(folder))
 versions(3)
@@ -171,11 +170,7 @@ def use(a):
 
 def use(number, array):
     (folder / "settings.py").write_text(f"import numpy as np\\nNUMBER, ARRAY = {number}, np.array({array})")
-    for name in ("settings", "kernels"):
-        sys.modules.pop(name, None)
-    importlib.invalidate_caches()
-    module = importlib.import_module("kernels")
-    return module.use(1), sum(module.use.stats.cache_hits.values())
+    return use_anew("settings")
 
 sys.path.insert(0, str(folder))
 assert use(3, [0, 4]) == (7, 0)
@@ -235,15 +230,7 @@ for one in (ways.square, ways.loose_square):
 
 def run(program, folder):
     """What a process of its own prints."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("NUMBA")}
-    done = subprocess.run(
-        [sys.executable, "-B", "-c", PROGRAM + program, str(folder)],
-        env=kept | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        text=True,
-        capture_output=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return run_anew("-B", "-c", PROGRAM + program, str(folder))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs limits on file sizes")

@@ -1,8 +1,5 @@
 """Tiles of sums in kernels, against plain loops, and their fused products, against exact fractions."""
 
-import os
-import subprocess
-import sys
 from fractions import Fraction
 
 import numba
@@ -20,6 +17,7 @@ from evolution.networks.tiles import (
     store_tile,
     zero_tile,
 )
+from own_process import run_anew
 
 RNG = np.random.default_rng(21)
 
@@ -81,16 +79,9 @@ def test_products_are_rounded_once():
 
 @pytest.mark.parametrize("processor", ["generic", "this one"])
 def test_products_are_rounded_once_on_another_processor(processor):
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA")}
     given = {"NUMBA_CPU_NAME": processor} if processor == "generic" else {}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", __file__],
-        env=kept | given | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        text=True,
-        capture_output=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert (done.stdout.strip() == "generic") == (processor == "generic")
+    found = run_anew("-W", "ignore", __file__, **given)
+    assert (found.strip() == "generic") == (processor == "generic")
 
 
 @numba.njit

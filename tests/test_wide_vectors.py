@@ -1,11 +1,9 @@
 """What the example programs let numba compile for, in processes of their own."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 from numba.core.codegen import get_host_cpu_features
+
+from own_process import run_anew
 
 HOST = get_host_cpu_features()
 PROGRAM = """
@@ -26,12 +24,4 @@ print(*cpu_target.target_context.codegen().magic_tuple()[1:])
     ids=["nothing said", "features", "name"],
 )
 def test_vectors_are_wide_unless_something_else_was_said(given, expected):
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("NUMBA")}
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        env=kept | given | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        text=True,
-        capture_output=True,
-        check=True,
-    )
-    assert done.stdout.split()[-1] == expected
+    assert run_anew("-c", PROGRAM, **given).split()[-1] == expected
