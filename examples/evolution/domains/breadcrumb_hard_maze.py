@@ -24,6 +24,7 @@ from evolution.individual import Individual
 from evolution.networks.dense_policy import DensePolicy
 from evolution.networks.device_policy import Policy
 from evolution.networks.feed_forward import FeedForward, hard_maze_network
+from evolution.networks.residual_policy import ResidualPolicy
 
 ENVIRONMENT = "safemaze/BreadcrumbHardMaze-v0"
 
@@ -60,12 +61,12 @@ class BreadcrumbHardMaze(Domain):
         """
         halves: Sequence[Any] = genomes.chunk(2) if isinstance(genomes, Tensor) else [genomes]
         policies = [self.network.policy(half) for half in halves]
-        if isinstance(policies[0], DensePolicy):
+        if isinstance(policies[0], DensePolicy | ResidualPolicy):
             return self._drive_at_once(policies[0], len(genomes))
         episodes = zip(policies, map(len, halves), strict=True)
         return joined(in_turn(self._drive(*one, place) for place, one in enumerate(episodes)))
 
-    def _drive_at_once(self, policy: DensePolicy, number: int) -> Evaluation:
+    def _drive_at_once(self, policy: DensePolicy | ResidualPolicy, number: int) -> Evaluation:
         """Drive robots from start to end in one compiled call."""
         lanes: Any = self._lanes(number, 0).unwrapped
         observations, _ = lanes.reset()

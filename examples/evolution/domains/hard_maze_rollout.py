@@ -6,7 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evolution.networks.dense_policy import DensePolicy, decide
+from evolution.networks.dense_policy import DensePolicy
+from evolution.networks.dense_policy import decide as decide_densely
+from evolution.networks.residual_policy import ResidualPolicy
+from evolution.networks.residual_policy import decide as decide_with_skips
 from gym_safemaze.hard_maze import HardMazeLanes
 from gym_safemaze.jit import kernel
 from gym_safemaze.robot import NUM_SENSORS, run
@@ -26,7 +29,7 @@ class Rollout(NamedTuple):
     broken: np.ndarray
 
 
-def drive(lanes: HardMazeLanes, policy: DensePolicy, first: np.ndarray) -> Rollout:
+def drive(lanes: HardMazeLanes, policy: DensePolicy | ResidualPolicy, first: np.ndarray) -> Rollout:
     """Let networks drive robots that have just been reset to the end of their episodes.
 
     Args:
@@ -42,13 +45,16 @@ def drive(lanes: HardMazeLanes, policy: DensePolicy, first: np.ndarray) -> Rollo
         broken=np.zeros(number, np.bool_),
     )
     rollout.frames[:, 0] = first
-    _drive(policy.weights, policy.padded_widths, policy.units, lanes.state, interval, lanes.course, rollout)
+    skip_every = policy.skip_every if isinstance(policy, ResidualPolicy) else 0
+    network = policy.weights, policy.padded_widths, policy.units, skip_every
+    _drive(network, lanes.state, interval, lanes.course, rollout)
     return rollout
 
 
 @kernel
-def _drive(weights, widths, units, state, interval, course, rollout):  # type: ignore[no-untyped-def]
-    """Decide and run in turns to the end of the episodes; units is scratch of the networks."""
+def _drive(network, state, interval, course, rollout):  # type: ignore[no-untyped-def]
+    """Decide and run in turns to the end of the episodes."""
+    weights, widths, units, skip_every = network
     number, decisions = len(state), rollout.positions.shape[1] - 1
     seen = rollout.frames[:, 0].copy()
     recorded = np.empty((number, interval, seen.shape[1]), np.float32)
@@ -60,7 +66,10 @@ def _drive(weights, widths, units, state, interval, course, rollout):  # type: i
             rollout.positions[lane, step, 1] = state[lane].position[1]
         if step == decisions:
             break
-        decide(weights, widths, seen, units[0], units[1], actions)
+        if skip_every:
+            decide_with_skips(weights, widths, skip_every, seen, units, actions)
+        else:
+            decide_densely(weights, widths, seen, units, actions)
         for lane in range(number):
             rollout.broken[lane] |= np.isnan(actions[lane, 0]) or np.isnan(actions[lane, 1])
             if rollout.broken[lane]:  # neither turn nor thrust

@@ -40,7 +40,7 @@ class DensePolicy:
     def __call__(self, observations: np.ndarray) -> np.ndarray:
         """Map one observation of each network (N, in) to outputs (N, out), float32."""
         outputs = np.empty((len(observations), self.outputs), np.float32)
-        decide(self.weights, self.padded_widths, observations, *self.units, outputs)
+        decide(self.weights, self.padded_widths, observations, self.units, outputs)
         return outputs
 
 
@@ -66,8 +66,9 @@ def _padded_order(widths: tuple[int, ...]) -> np.ndarray:
 
 
 @kernel
-def decide(weights, widths, observations, x, z, outputs):  # type: ignore[no-untyped-def]
-    """Write outputs (N, out) for weights (blocks, ...) and observations (N, in); x and z are scratch."""
+def decide(weights, widths, observations, units, outputs):  # type: ignore[no-untyped-def]
+    """Write outputs (N, out) for weights (blocks, ...) and observations (N, in); units is scratch."""
+    x, z = units[0], units[1]
     for block in range(weights.shape[0]):
         first = block * LANES
         lanes = min(LANES, observations.shape[0] - first)

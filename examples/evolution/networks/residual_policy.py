@@ -1,21 +1,22 @@
 """Decisions of fully connected tanh networks with skips, compiled.
 
 These networks are so large that one of them fills a processor's cache: they are computed one after the
-other, and a rollout is fastest for one network at a time. Blocks of 16 units share vector instructions.
+other, and a rollout is fastest for one network at a time. What takes the time is reading the weights, so
+they lie on cache lines in the order in which they are read.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from evolution.networks.activations import ZERO, sigmoid, tanh
+from evolution.networks.picture_maps import zeros
+from evolution.networks.tiles import LANES, add_weighted, load_tile, store_tile
 from gym_safemaze.jit import kernel
 
-BLOCK = 16  # units computed together: every layer is padded with units of weight zero to a multiple of it
-CHUNK = 8  # inputs added up at a time
+TOGETHER = 3 * LANES  # units that share the inputs they read, as long as so many are left
 
 
 class ResidualPolicy:
@@ -28,42 +29,56 @@ class ResidualPolicy:
     """
 
     def __init__(self, genomes: np.ndarray, widths: list[int], skip_every: int) -> None:
-        self.weights = np.stack([_pack(genome, widths) for genome in genomes])
-        self.widths = np.array([_padded(width) for width in widths])
+        # Every layer is padded to whole vectors with units whose weights are zero.
+        self.padded_widths = -(-np.array(widths) // LANES) * LANES
+        fan_in, fan_out = self.padded_widths[:-1], self.padded_widths[1:]
+        self.weights = zeros(len(genomes), int(fan_out @ (1 + fan_in)))
+        _pack_all(genomes, np.array(widths), self.padded_widths, self.weights)
         self.skip_every = skip_every
         self.outputs = widths[-1]
-        self._units = np.zeros((3, self.widths.max()), np.float32)
+        self.units = zeros(3, int(self.padded_widths.max()))
 
     def __call__(self, observations: np.ndarray) -> np.ndarray:
         """Map one observation of each network (N, in) to outputs (N, out), float32."""
         outputs = np.empty((len(observations), self.outputs), np.float32)
-        _decide(self.weights, self.widths, self.skip_every, observations, *self._units, outputs)
+        decide(self.weights, self.padded_widths, self.skip_every, observations, self.units, outputs)
         return outputs
 
 
-def _padded(width: int) -> int:
-    return -(-width // BLOCK) * BLOCK
-
-
-def _pack(genome: np.ndarray, widths: list[int]) -> np.ndarray:
-    """For every block of units their biases, and their weights input by input; padded with zeros."""
-    layers, start = [], 0
-    for fan_in, fan_out in pairwise(widths):
-        layer = np.zeros((_padded(fan_out), 1 + _padded(fan_in)), np.float32)
-        bias = start + fan_in * fan_out
-        layer[:fan_out, 1 : 1 + fan_in] = genome[start:bias].reshape(fan_out, fan_in)
-        layer[:fan_out, 0] = genome[bias : bias + fan_out]
-        layers.append(layer.reshape(-1, BLOCK, layer.shape[1]).transpose(0, 2, 1).ravel())
-        start = bias + fan_out
-    return np.concatenate(layers)
+@kernel
+def _together(unit: int, units: int) -> int:
+    """How many units of a padded layer are computed together from one on."""
+    return TOGETHER if unit + TOGETHER <= units else LANES
 
 
 @kernel
-def _decide(
-    weights: Any, widths: Any, skip_every: int, observations: Any, x: Any, z: Any, saved: Any, outputs: Any
-) -> None:
-    """Write outputs (N, out) for weights (N, ...) and observations (N, in); x, z and saved are scratch."""
+def _pack_all(genomes: Any, widths: Any, padded: Any, packed: Any) -> None:
+    """Write for units that are computed together their biases, and their weights input by input."""
+    for n in range(len(genomes)):
+        start = at = 0
+        for layer in range(len(widths) - 1):
+            fan_in, fan_out = widths[layer], widths[layer + 1]
+            unit = 0
+            while unit < fan_out:
+                together = _together(unit, padded[layer + 1])
+                number = min(together, fan_out - unit)
+                biases = genomes[n, start + fan_in * fan_out + unit :]
+                for k in range(number):
+                    packed[n, at + k] = biases[k]
+                for j in range(fan_in):
+                    weights = genomes[n, start + unit * fan_in + j :]
+                    for k in range(number):
+                        packed[n, at + (1 + j) * together + k] = weights[k * fan_in]
+                at += (1 + padded[layer]) * together
+                unit += together
+            start += (fan_in + 1) * fan_out
+
+
+@kernel
+def decide(weights: Any, widths: Any, skip_every: int, observations: Any, units: Any, outputs: Any) -> None:
+    """Write outputs (N, out) for weights (N, ...) and observations (N, in); units is scratch."""
     hidden = len(widths) - 2
+    x, z, saved = units[0], units[1], units[2]
     for n in range(len(observations)):
         for j in range(widths[0]):
             x[j] = observations[n, j] if j < observations.shape[1] else ZERO
@@ -84,25 +99,21 @@ def _decide(
 @kernel
 def _weigh(weights: Any, start: int, fan_in: int, fan_out: int, x: Any, z: Any) -> int:
     """Sum up the weighted inputs x of a layer into z; returns where the next layer's weights start."""
-    for unit in range(0, fan_out, BLOCK):
-        total, bias = z[unit : unit + BLOCK], weights[start : start + BLOCK]
-        for i in range(BLOCK):
-            total[i] = bias[i]
-        start += BLOCK
-        for chunk in range(0, fan_in, CHUNK):
-            w = weights[start : start + CHUNK * BLOCK]
-            x0, x1, x2, x3 = x[chunk], x[chunk + 1], x[chunk + 2], x[chunk + 3]
-            x4, x5, x6, x7 = x[chunk + 4], x[chunk + 5], x[chunk + 6], x[chunk + 7]
-            for i in range(BLOCK):
-                total[i] += (  # all in one expression, which stays in registers
-                    w[i] * x0
-                    + w[i + BLOCK] * x1
-                    + w[i + 2 * BLOCK] * x2
-                    + w[i + 3 * BLOCK] * x3
-                    + w[i + 4 * BLOCK] * x4
-                    + w[i + 5 * BLOCK] * x5
-                    + w[i + 6 * BLOCK] * x6
-                    + w[i + 7 * BLOCK] * x7
-                )
-            start += CHUNK * BLOCK
+    unit = 0
+    while unit < fan_out:
+        together = _together(unit, fan_out)
+        if together == TOGETHER:
+            tile = load_tile(weights, start, 0, 1, 3)
+            for j in range(fan_in):
+                start += TOGETHER
+                tile = add_weighted(tile, x, j, 0, weights, start)
+            store_tile(tile, z, unit, 0)
+        else:
+            column = load_tile(weights, start, 0, 1, 1)
+            for j in range(fan_in):
+                start += LANES
+                column = add_weighted(column, x, j, 0, weights, start)
+            store_tile(column, z, unit, 0)
+        start += together
+        unit += together
     return start
