@@ -206,7 +206,7 @@ def _evaluate(domain: Domain, births: Sequence[Birth], genomes: Any) -> list[Ind
         if (shape := np.shape(getattr(evaluation, name))) != (len(births),):
             raise ValueError(f"expected {domain.name} to give {name} of shape ({len(births)},), got {shape}")
     # Nothing compares with NaN: it would never be beaten. Of a genome that is not finite nothing can descend.
-    sound = torch.isfinite(torch.as_tensor(genomes)).all(1).cpu().numpy() & ~np.isnan(evaluation.fitness)
+    sound = _finite(torch.as_tensor(genomes)) & ~np.isnan(evaluation.fitness)
     children = []
     for lane, birth in enumerate(births):
         experiences = evaluation.experiences[lane]
@@ -230,6 +230,14 @@ def _evaluate(domain: Domain, births: Sequence[Birth], genomes: Any) -> list[Ind
             )
         )
     return children
+
+
+def _finite(genomes: Tensor) -> np.ndarray:
+    """Which of the genomes (N, P) have finite weights alone, (N,).
+
+    Their extremes say so: NaN is both. Asking each weight takes half as long as a large network's episode.
+    """
+    return (genomes.amin(1).isfinite() & genomes.amax(1).isfinite()).cpu().numpy()
 
 
 def _refuse_unsaveable(domain: Domain, name: str, value: Any) -> None:
