@@ -9,7 +9,10 @@ import pytest
 import torch
 
 from evolution.domains.breadcrumb_hard_maze import BreadcrumbHardMaze
+from evolution.domains.large_scale import LargeScale101
 from evolution.domains.recurrent_parity import RecurrentParity
+
+ROBOTS = BreadcrumbHardMaze(), LargeScale101(depth=9, width=50)
 
 
 def drive_one(network, genome):
@@ -26,9 +29,9 @@ def drive_one(network, genome):
     return info, np.stack(experiences)
 
 
-def test_a_batch_of_robots_does_what_each_does_alone():
-    domain = BreadcrumbHardMaze()
-    genomes = domain.network.initial_genomes(6, np.random.default_rng(3)) * 1.5
+@pytest.mark.parametrize("domain", ROBOTS)
+def test_a_batch_of_robots_does_what_each_does_alone(domain):
+    genomes = domain.network.initial_genomes(6, np.random.default_rng(3)) * np.float32(1.5)
     batch = domain.evaluate(genomes)
     assert batch.experiences.shape == (6, 400, 11)
     assert batch.behavior.shape == (6, 135, 2)
@@ -69,12 +72,12 @@ def test_parity_fitness_is_the_mean_log_likelihood_of_all_sixteen_strings(output
         assert found.solved[lane] == (correct == 16)
 
 
-def test_a_network_that_overflows_gets_the_worst_fitness_and_harms_no_other():
-    domain = BreadcrumbHardMaze()
+@pytest.mark.parametrize(("domain", "factor"), [(ROBOTS[0], 1e30), (ROBOTS[1], np.nan)])
+def test_a_broken_network_gets_the_worst_fitness_and_harms_no_other(domain, factor):
     genomes = domain.network.initial_genomes(3, np.random.default_rng(6))
     alone = domain.evaluate(genomes)
-    overflowing = genomes[:1] * np.float32(1e30)
-    together = domain.evaluate(np.concatenate([genomes[:1], overflowing, genomes[1:]]))
+    broken = genomes[:1] * np.float32(factor)  # the first overflows; a tanh cannot
+    together = domain.evaluate(np.concatenate([genomes[:1], broken, genomes[1:]]))
     assert together.fitness[1] == -1e8
     np.testing.assert_array_equal(np.delete(together.fitness, 1), alone.fitness)
 
