@@ -9,6 +9,7 @@ import reproduce
 from evolution.atomic_file import write_npz
 from evolution.individual import Individual, pack
 from evolution.result import solved_at
+from own_process import run_anew
 from paper import results_page
 from paper.figures import parity_mutants
 from paper.figures.intensity_grid import BUDGET, INTENSITIES, result_file
@@ -142,6 +143,15 @@ def test_a_page_whose_second_mark_is_missing_is_left_alone(tmp_path):
         results_page.fill_in(page, "claims", text)
         start = "Words without an end of line\n<!-- claims: written by reproduce.py -->\n"
         assert page.read_text() == f"{start}{text}<!-- end of claims -->\n"
+
+
+def test_a_page_is_read_as_it_is_written_whatever_the_locale(tmp_path):
+    page = tmp_path / "README.md"
+    page.write_text("δ√s\n", "utf-8")
+    fill = "import pathlib, sys; from paper.results_page import fill_in; "
+    fill += "fill_in(pathlib.Path(sys.argv[1]), 'claims', '')"
+    run_anew("-c", fill, str(page), LC_ALL="C", PYTHONCOERCECLOCALE="0", PYTHONUTF8="0")
+    assert page.read_text("utf-8").startswith("δ√s\n<!-- claims")
 
 
 def test_claims_of_a_folder_that_is_not_there_are_refused(tmp_path, capsys):

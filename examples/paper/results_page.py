@@ -30,7 +30,7 @@ def fill_in(readme: Path, block: str, text: str) -> None:
         ValueError: If the second mark is missing, so that nobody knows what to leave; nothing is changed.
     """
     start, end = (mark.format(block) for mark in MARKS)
-    content = readme.read_text() if readme.exists() else ""
+    content = readme.read_text("utf-8") if readme.exists() else ""
     if start not in content:
         content += "\n" * (content != "" and not content.endswith("\n")) + start + end
     before, _, rest = content.partition(start)
