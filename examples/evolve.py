@@ -1,6 +1,6 @@
 """Evolve a network in one of the paper's domains and picture what safe mutation does to the champion.
 
-    python examples/evolve.py breadcrumb-hard-maze --operator SM-G-SO --runs 8 --seed 1
+    python examples/evolve.py breadcrumb-hard-maze --runs 8 --seed 1
 
 The run folder then holds record.json, history.jsonl, the champion (champion.npz; its weights for a plain
 nn.Module in champion.pt and champion.safetensors) and, for the maze, solution.png. --workers N breeds in N
@@ -39,7 +39,7 @@ from evolution.replicate import Replicate
 from evolution.result import show_progress
 from evolution.said import SAID
 from evolution.workers import Breeder
-from paper.table_s2 import experiment
+from paper.table_s2 import UNTUNED, experiment
 from safe_mutation.operators import OPERATORS
 
 
@@ -112,7 +112,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__ and __doc__.splitlines()[0])
     parser.add_argument("domain", choices=DOMAINS, help="what to evolve for")
     parser.add_argument("--variant", help="another form of the domain")
-    parser.add_argument("--operator", choices=OPERATORS, default="SM-G-SO", help="default: %(default)s")
+    parser.add_argument(
+        "--operator", choices=[*UNTUNED, *OPERATORS], default="SafeMutation", help="default: %(default)s"
+    )
     parser.add_argument("--algorithm", choices=ALGORITHMS, help="default: the paper's for the domain")
     parser.add_argument("--runs", type=int, default=8, help="replicates in lockstep (default: %(default)s)")
     parser.add_argument("--seed", type=seed_argument, default=1, help="default: %(default)s")

@@ -31,7 +31,7 @@ from paper.figure import Request
 from paper.figures.open_choices import CHOICES
 from paper.figures.success_curves import FIGURE_1, FIGURE_3
 from paper.style import METHODS
-from paper.table_s2 import experiment
+from paper.table_s2 import UNTUNED, experiment
 
 RESULTS = Path(reproduce.__file__).parent / "results"
 
@@ -111,6 +111,20 @@ def test_the_maze_leaves_a_champion_and_a_picture(tmp_path, capsys):
     assert "of the children by control" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("operator", UNTUNED)
+def test_operators_with_nothing_to_tune_have_the_divergence_that_is_given_or_their_own(operator, tmp_path):
+    arguments = ["recurrent-parity", "--runs", "1", "--max-evaluations", "500"]
+    if operator != "SafeMutation":  # which is the default
+        arguments += ["--operator", operator]
+    for name, more, divergence in (("own", [], 0.03), ("given", ["--divergence", "0.1"], 0.1)):
+        assert evolve.main([*arguments, *more, "--output", str(tmp_path / name)]) == 0
+        recorded = json.loads((tmp_path / name / "record.json").read_text())["operator"]
+        assert recorded["class"] == operator
+        assert recorded["divergence"] == divergence
+    own, given = ((tmp_path / name / "history.jsonl").read_text() for name in ("own", "given"))
+    assert own != given
+
+
 def test_it_stops_at_the_wanted_number_of_solutions_and_stays_stopped(tmp_path, capsys):
     wanted = ["--runs", "6", "--solutions", "1", "--output", str(tmp_path)]
     arguments = ["toy", "--operator", "SM-G-ABS", *wanted]
@@ -179,10 +193,20 @@ def test_an_interrupted_run_goes_on_to_the_same_end(tmp_path):
         (["recurrent-parity", "--runs", "0"], "expected at least 1 replicate, got 0"),
         (["recurrent-parity", "--solutions", "9"], "expected 1 to 8, the number of runs, got 9"),
         (["recurrent-parity", "--seed", "-1"], "expected a seed from 0"),
-        (["recurrent-parity", "--intensity", "0"], "expected sigma to be a positive number, got 0"),
+        (
+            ["recurrent-parity", "--operator", "SM-G-SO", "--intensity", "0"],
+            "expected sigma to be a positive number, got 0",
+        ),
+        (
+            ["recurrent-parity", "--intensity", "1"],
+            "expected a divergence or nothing for SafeMutation, got an int",
+        ),
         (["recurrent-parity", "--divergence", "-1"], "expected divergence to be a positive number, got -1"),
         (["recurrent-parity", "--divergence", "1", "--intensity", "1"], "not allowed with argument"),
-        (["recurrent-parity", "--intensity", "nan"], "expected sigma to be a positive number, got nan"),
+        (
+            ["recurrent-parity", "--operator", "control", "--intensity", "nan"],
+            "expected sigma to be a positive number, got nan",
+        ),
         (["recurrent-parity", "--max-evaluations", "10"], "at least the initial population, 250"),
         (["recurrent-parity", "--output", "/proc/no/folder"], "/proc/no"),
     ],

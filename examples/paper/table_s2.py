@@ -15,7 +15,7 @@ from evolution.algorithms.hill_climber import HillClimber
 from evolution.algorithms.steady_state_ga import SteadyStateGA
 from evolution.domain import Domain
 from evolution.experiment import Experiment
-from safe_mutation import make
+from safe_mutation import BoldMutation, Mutation, SafeMutation, make
 from safe_mutation.presets import PRESETS
 
 
@@ -41,6 +41,8 @@ TABLE_S2 = {
 # For domains that are not the paper's.
 OTHERS = Settings(SteadyStateGA(), max_evaluations=50_000, runs=20)
 DIVERGENCE = 0.03
+UNTUNED: dict[str, type[Mutation]] = {kind.__name__: kind for kind in (SafeMutation, BoldMutation)}
+"""Operators that are not the paper's and need no intensity."""
 
 
 def settings(domain: Domain) -> Settings:
@@ -63,7 +65,7 @@ def experiment(
 
     Args:
         domain: The task.
-        method: The paper's name of an operator.
+        method: The paper's name of an operator, or one of ``UNTUNED``.
         seed: Of the experiment.
         runs: Replicates; table S2's by default.
         max_evaluations: Budget of each; table S2's by default.
@@ -76,16 +78,24 @@ def experiment(
         ValueError: If the method is unknown, or a number is out of range.
     """
     row = settings(domain)
-    arguments = dict(options or {})
-    published = domain.name if domain.name in PRESETS else None
-    if published is None and intensity is None:
-        arguments.setdefault("divergence", DIVERGENCE)
-    operator = make(method, domain.network, domain=published, intensity=intensity, **arguments)
     return Experiment(
         domain,
-        operator,
+        _operator(domain, method, intensity, dict(options or {})),
         row.algorithm if algorithm is None else algorithm,
         seed,
         row.runs if runs is None else runs,
         row.max_evaluations if max_evaluations is None else max_evaluations,
     )
+
+
+def _operator(domain: Domain, method: str, intensity: float | None, options: dict[str, Any]) -> Mutation:
+    if method in UNTUNED:
+        if intensity is not None:
+            raise ValueError(
+                f"expected a divergence or nothing for {method}, got an intensity of {intensity}"
+            )
+        return UNTUNED[method](domain.network, **options)
+    published = domain.name if domain.name in PRESETS else None
+    if published is None and intensity is None:
+        options.setdefault("divergence", DIVERGENCE)
+    return make(method, domain.network, domain=published, intensity=intensity, **options)
