@@ -14,8 +14,9 @@ from evolution.device import on_host
 from evolution.networks.film import Film
 from evolution.networks.lstm_head import HIDDEN, OUTPUTS, WEIGHTS, HeadPass, pack, step_all
 from evolution.networks.picture_features import compute_all_features
-from evolution.networks.picture_maps import CHANNELS, PICTURE, SMALL_MAPS, new_maps, zeros
+from evolution.networks.picture_maps import CHANNELS, PICTURE, SMALL_MAPS, new_maps
 from evolution.networks.picture_passes import look
+from evolution.networks.tiles import aligned_zeros
 
 
 class Look(Protocol):
@@ -36,7 +37,7 @@ class CompiledLook:
     def __init__(self, genomes: np.ndarray, depth: int) -> None:
         self.genomes = np.ascontiguousarray(genomes)
         self._planes, self._large, self._small = new_maps(1, depth)
-        self._sums = zeros(SMALL_MAPS)
+        self._sums = aligned_zeros(SMALL_MAPS)
 
     def __call__(self, lanes: Sequence[int], pictures: np.ndarray) -> np.ndarray:
         """Look at one picture after the other."""

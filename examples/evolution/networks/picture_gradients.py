@@ -29,9 +29,16 @@ from evolution.networks.picture_maps import (
     SMALL_MAPS,
     WIDTH,
     new_maps,
-    zeros,
 )
-from evolution.networks.tiles import add_products, add_sums, add_weighted, at_once, store_tile, zero_tile
+from evolution.networks.tiles import (
+    add_products,
+    add_sums,
+    add_weighted,
+    aligned_zeros,
+    at_once,
+    store_tile,
+    zero_tile,
+)
 from gym_safemaze.jit import kernel
 
 ONES = np.ones(WIDTH, np.float32)
@@ -55,9 +62,9 @@ class PicturePass:
         self.genome = genome
         self.features = np.empty((number, CHANNELS), np.float32)
         self._planes, self._large, self._small = new_maps(number, depth)
-        self._large_changes = zeros(TOGETHER, CHANNELS * LARGE_CHANNEL)
-        self._changes = zeros(TOGETHER, SMALL_MAPS)
-        self._sums = zeros(SMALL_MAPS)
+        self._large_changes = aligned_zeros(TOGETHER, CHANNELS * LARGE_CHANNEL)
+        self._changes = aligned_zeros(TOGETHER, SMALL_MAPS)
+        self._sums = aligned_zeros(SMALL_MAPS)
         _features_of_all(genome, pictures, self._planes, self._large, self._small, self._sums, self.features)
 
     def tangents(self, direction: np.ndarray) -> np.ndarray:

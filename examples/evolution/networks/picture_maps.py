@@ -14,9 +14,9 @@ Elements of a row beyond the map are kept at zero. Weights lie in a genome as ``
 
 from __future__ import annotations
 
-from math import prod
-
 import numpy as np
+
+from evolution.networks.tiles import aligned_zeros
 
 CHANNELS = 12
 PICTURE = 64
@@ -43,15 +43,7 @@ def count_weights(depth: int) -> int:
 def new_maps(number: int, depth: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """For so many pictures their planes, 30 x 30 maps, and depth + 1 layers of 13 x 13 maps, all zero."""
     return (
-        zeros(number, 28 * PICTURE_PLANE),
-        zeros(number, CHANNELS * LARGE_CHANNEL),
-        zeros(number, depth + 1, SMALL_MAPS),
+        aligned_zeros(number, 28 * PICTURE_PLANE),
+        aligned_zeros(number, CHANNELS * LARGE_CHANNEL),
+        aligned_zeros(number, depth + 1, SMALL_MAPS),
     )
-
-
-def zeros(*shape: int) -> np.ndarray:
-    """Zeros whose rows of 16 begin where a line of the processor's cache does: none is in two lines."""
-    size = prod(shape)
-    memory = np.zeros(size + WIDTH, np.float32)
-    start = -memory.ctypes.data // memory.itemsize % WIDTH
-    return memory[start : start + size].reshape(shape)

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from evolution.networks.activations import ZERO, sigmoid, tanh
-from evolution.networks.picture_maps import zeros
-from evolution.networks.tiles import LANES, add_weighted, load_tile, store_tile
+from evolution.networks.tiles import LANES, add_weighted, aligned_zeros, load_tile, store_tile
 from gym_safemaze.jit import kernel
 
 TOGETHER = 3 * LANES  # units that share the inputs they read, as long as so many are left
@@ -32,11 +31,11 @@ class ResidualPolicy:
         # Every layer is padded to whole vectors with units whose weights are zero.
         self.padded_widths = -(-np.array(widths) // LANES) * LANES
         fan_in, fan_out = self.padded_widths[:-1], self.padded_widths[1:]
-        self.weights = zeros(len(genomes), int(fan_out @ (1 + fan_in)))
+        self.weights = aligned_zeros(len(genomes), int(fan_out @ (1 + fan_in)))
         _pack_all(genomes, np.array(widths), self.padded_widths, self.weights)
         self.skip_every = skip_every
         self.outputs = widths[-1]
-        self.units = zeros(3, int(self.padded_widths.max()))
+        self.units = aligned_zeros(3, int(self.padded_widths.max()))
 
     def __call__(self, observations: np.ndarray) -> np.ndarray:
         """Map one observation of each network (N, in) to outputs (N, out), float32."""
