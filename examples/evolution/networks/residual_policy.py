@@ -15,7 +15,8 @@ from evolution.networks.activations import ZERO, sigmoid, tanh
 from evolution.networks.tiles import LANES, add_weighted, aligned_zeros, load_tile, store_tile
 from gym_safemaze.jit import kernel
 
-TOGETHER = 3 * LANES  # units that share the inputs they read, as long as so many are left
+SHARING = 3  # vectors of units that share the inputs they read, as long as so many are left
+TOGETHER = SHARING * LANES
 
 
 class ResidualPolicy:
@@ -102,17 +103,19 @@ def _weigh(weights: Any, start: int, fan_in: int, fan_out: int, x: Any, z: Any) 
     while unit < fan_out:
         together = _together(unit, fan_out)
         if together == TOGETHER:
-            tile = load_tile(weights, start, 0, 1, 3)
-            for j in range(fan_in):
-                start += TOGETHER
-                tile = add_weighted(tile, x, j, 0, weights, start)
-            store_tile(tile, z, unit, 0)
+            biases = load_tile(weights, start, 0, 1, SHARING)
+            store_tile(_add_inputs(biases, x, fan_in, weights, start, together), z, unit, 0)
         else:
-            column = load_tile(weights, start, 0, 1, 1)
-            for j in range(fan_in):
-                start += LANES
-                column = add_weighted(column, x, j, 0, weights, start)
-            store_tile(column, z, unit, 0)
-        start += together
+            bias = load_tile(weights, start, 0, 1, 1)
+            store_tile(_add_inputs(bias, x, fan_in, weights, start, together), z, unit, 0)
+        start += (1 + fan_in) * together
         unit += together
     return start
+
+
+@kernel
+def _add_inputs(tile: Any, x: Any, fan_in: int, weights: Any, start: int, step: int) -> Any:
+    """Add to a tile the weighted inputs x, of weights ``step`` apart behind ``start``."""
+    for j in range(fan_in):
+        tile = add_weighted(tile, x, j, 0, weights, start + (1 + j) * step)
+    return tile
