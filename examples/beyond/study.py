@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from paper.figure import Figure
+from paper.figures.success_curves import success_steps
 from paper.style import COLOURS as PAPER_COLOURS
 
 COLOURS = PAPER_COLOURS | {"SM-G-RMS": "#db2777"}
@@ -40,8 +41,6 @@ def draw_success(ax: Axes, evaluations: np.ndarray, budget: int, **style: Any) -
         budget: Evaluations of a run.
         style: Of the line.
     """
-    solved = np.sort(evaluations[evaluations <= budget])
-    x = np.concatenate([[0], solved, [budget]])
-    shares = np.concatenate([np.arange(len(solved) + 1), [len(solved)]]) / len(evaluations)
-    ax.step(x, shares, where="post", **style)
+    x, solved = success_steps(evaluations, budget)
+    ax.step(x, solved / len(evaluations), where="post", **style)
     ax.set(xlim=(0, budget), ylim=(-0.02, 1.02))

@@ -145,12 +145,17 @@ def draw_curves(title: str, domain: str, data: Solved, budget: int, stem: Path) 
 def draw_curve(ax: Axes, evaluations: np.ndarray, budget: int, method: str, colour: str) -> None:
     """One method's share of runs solved, with Wilson's 95 % interval."""
     number = len(evaluations)
-    x = np.concatenate([[0], np.sort(evaluations[evaluations <= budget]), [budget]])
-    solved = np.concatenate([np.arange(len(x) - 1), [len(x) - 2]])
+    x, solved = success_steps(evaluations, budget)
     intervals = [binomtest(int(k), number).proportion_ci(method="wilson") for k in solved]
     low, high = np.array([(interval.low, interval.high) for interval in intervals]).T
     ax.step(x, solved / number, where="post", color=colour, label=f"{method} ({solved[-1]}/{number})")
     ax.fill_between(x, low, high, step="post", color=colour, alpha=0.08, linewidth=0)
+
+
+def success_steps(evaluations: np.ndarray, budget: int) -> tuple[np.ndarray, np.ndarray]:
+    """From which evaluations on, up to the budget, how many runs are solved."""
+    solved = np.sort(evaluations[evaluations <= budget])
+    return np.concatenate([[0], solved, [budget]]), np.append(np.arange(len(solved) + 1), len(solved))
 
 
 def parity_claims(data: Solved) -> list[Claim]:
