@@ -257,6 +257,14 @@ def test_killing_a_reproduction_again_and_again_changes_nothing(whole, tmp_path)
     assert not list((tmp_path / "work").rglob("*.npz"))
 
 
+def test_a_result_that_is_there_leaves_a_checkpoint_to_those_whose_results_go_elsewhere(whole, tmp_path):
+    of_another = tmp_path / "work" / "figure-1" / "SM-G-SUM" / "checkpoint.npz"
+    of_another.parent.mkdir(parents=True)
+    of_another.write_bytes(b"interrupted")
+    assert reproduce.main([*reproduction(whole), "--work", str(tmp_path / "work")]) == 0
+    assert of_another.read_bytes() == b"interrupted"
+
+
 def a_worker_searches():
     """Whether one of this process's own processes defers signals to the end of a step."""
     numbers = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
