@@ -32,7 +32,7 @@ Runs = Mapping[str, np.ndarray]  # name -> evaluations (R,) at which its runs we
 def published(results: Path, domain: str) -> dict[str, np.ndarray]:
     """The runs of the paper's methods in a domain, those of further seeds included, as far as they are there.
 
-    Of the First-person Maze the pilot's, which are fewer and shorter, until figure 8 has run.
+    Of the First-person Maze the pilot's, which are fewer and shorter, for methods without runs of figure 8.
 
     Runs by another rule than table S2's of whom a child replaces are left out: they compare with nothing.
     """
@@ -40,8 +40,8 @@ def published(results: Path, domain: str) -> dict[str, np.ndarray]:
         return {}
     figure = PAPER[domain]
     runs = figure.solved(results) | figure.pooled(results)
-    if not runs and figure is FIGURE_8:
-        return PILOT.solved(results)
+    if figure is FIGURE_8:
+        runs = PILOT.solved(results) | runs
     folders = (results / figure.name, results / "more" / figure.name)
     rule = getattr(TABLE_S2[domain].algorithm, "removal", None)
     files = {method: [folder / f"{method}.json" for folder in folders] for method in runs}
