@@ -103,6 +103,16 @@ def share(text: str) -> tuple[int, int]:
     raise argparse.ArgumentTypeError(f"expected K/N with 1 <= K <= N, got {text!r}")
 
 
+def replicates(text: str) -> range:
+    """Read "10" as the first ten replicates, and "10-19" as the next ten."""
+    first, dash, last = text.partition("-")
+    if first.isdecimal() and (last.isdecimal() if dash else int(first) >= 1):
+        found = range(int(first), int(last) + 1) if dash else range(int(first))
+        if found:
+            return found
+    raise argparse.ArgumentTypeError(f"expected a number of at least 1, or K-L with K <= L, got {text!r}")
+
+
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__ and __doc__.splitlines()[0])
@@ -115,7 +125,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar="METHOD",
         help=f"default: {' '.join(METHODS)}",
     )
-    parser.add_argument("--runs", type=int, help="replicates of each method (default: table S2)")
+    parser.add_argument(
+        "--runs",
+        type=replicates,
+        metavar="N",
+        help="replicates of each method (default: table S2), or only those numbered K to L of more: K-L",
+    )
     parser.add_argument("--max-evaluations", type=int, help="budget of a run (default: table S2)")
     add_executor_arguments(parser)
     parser.add_argument(
@@ -132,10 +147,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     options = parser.parse_args(arguments)
     check_executor_arguments(parser, options)
-    for name in ("runs", "max_evaluations"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            parser.error(f"argument --{name.replace('_', '-')}: expected at least 1, got {value}")
+    if options.max_evaluations is not None and options.max_evaluations < 1:
+        parser.error(f"argument --max-evaluations: expected at least 1, got {options.max_evaluations}")
     if options.figure == CLAIMS and not options.results.is_dir():
         parser.error(f"argument --results: expected a folder of results, got {options.results}")
     if options.figure == CLAIMS and (asked(options) or options.workers or options.share != WHOLE):
@@ -143,6 +156,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     for name in ("methods", "runs", "max_evaluations"):
         if getattr(options, name) is not None and name not in follows(options.figure):
             parser.error(f"argument --{name.replace('_', '-')}: expected none with {options.figure}")
+    if options.runs and options.runs.start and "part" not in follows(options.figure):
+        parser.error(f"argument --runs: expected a number with {options.figure}, got a part")
     return options
 
 
@@ -163,8 +178,9 @@ def reproduce(options: argparse.Namespace) -> None:
             tuple(options.methods or METHODS),
             options.results,
             options.work,
-            options.runs,
+            options.runs and len(options.runs),
             options.max_evaluations,
+            options.runs.start if options.runs else 0,
         )
         figure = FIGURES[options.figure]
         jobs = figure.jobs(request)

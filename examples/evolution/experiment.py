@@ -52,6 +52,8 @@ class Experiment:
             the rounding.
         device: Where torch computes mutations and networks; by default networks are compiled for this
             processor. Noise is drawn there, so that other devices give other numbers.
+        first: Number of the first replicate, which decides random numbers: the replicates from 10 on are
+            those of a larger experiment.
     """
 
     domain: Domain
@@ -65,6 +67,7 @@ class Experiment:
     lag: int = 1
     guess: int = 1
     device: Device = None
+    first: int = 0
 
     def __post_init__(self) -> None:
         for name in ("runs", "group", "lag", "guess"):
@@ -75,6 +78,8 @@ class Experiment:
                 raise ValueError(f"expected {name} to be an int, got {value!r}")
             if value < 1:
                 raise ValueError(f"expected {name} to be at least 1, got {value}")
+        if not (isinstance(self.first, int) and self.first >= 0):
+            raise ValueError(f"expected first to be at least 0, got {self.first!r}")
         if not (isinstance(self.seed, int) and 0 <= self.seed < SEEDS):
             raise ValueError(f"expected a seed from 0 to 2**63 - 1, got {self.seed!r}")
         if self.lag > 1 and not isinstance(self.algorithm, AsksAhead):
@@ -114,7 +119,7 @@ class Experiment:
         """The replicates, before their first evaluation."""
         replicates = [
             Replicate(self._algorithm(run), self.max_evaluations, self.stop_when_solved)
-            for run in range(self.runs)
+            for run in range(self.first, self.first + self.runs)
         ]
         return Lockstep(self.domain, self.operator, replicates, self.group, self.lag, self.guess, self.device)
 
@@ -126,6 +131,7 @@ class Experiment:
         """
         algorithm = describe(self.algorithm)
         more: Record = {} if self.guess == 1 else {"guess": self.guess}
+        more |= {"first": self.first} if self.first else {}
         if self.group is not None and not isinstance(self.algorithm, AsksAhead):
             more["batch"] = self.group
         more |= {} if self.device is None else {"device": self.device.type}

@@ -20,6 +20,7 @@ from evolution.folder_lock import locked
 from evolution.individual import Individual, pack, unpack
 from evolution.interrupts import deferred_interrupts
 from evolution.lockstep import Lockstep
+from evolution.parts import parts, require_one_experiment
 from evolution.record import Record, is_finished
 from evolution.said import SAID
 from evolution.workers import Breeder
@@ -127,8 +128,18 @@ def solved_at(result: Path) -> np.ndarray:
 
 
 def finished(results: Mapping[str, Path]) -> dict[str, np.ndarray]:
-    """The runs of those results that are there, by name; see ``solved_at``."""
-    return {name: solved_at(file) for name, file in results.items() if file.exists()}
+    """The runs of those results that are there, by name, all parts of each together; see ``solved_at``.
+
+    Raises:
+        ValueError: If the parts of a result do not belong together; the message names them.
+    """
+    found = {name: parts(file) for name, file in results.items()}
+    for files in found.values():
+        if len(files) > 1:
+            require_one_experiment(files)
+    return {
+        name: np.concatenate([solved_at(file) for file in files]) for name, files in found.items() if files
+    }
 
 
 def line_of_this_process() -> int:

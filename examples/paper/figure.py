@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
 from evolution.experiment import Experiment
+from evolution.parts import numbers, part_file
 from evolution.result import Search
 from paper.statistics import Claim
 
@@ -29,6 +30,7 @@ class Request:
         work: Folder of the checkpoints.
         runs: Replicates of each method; None for the paper's number.
         max_evaluations: Budget of a run; None for the paper's.
+        first: Number of the first replicate: those from 10 on go beside the ten before.
     """
 
     seed: int
@@ -37,12 +39,13 @@ class Request:
     work: Path
     runs: int | None = None
     max_evaluations: int | None = None
+    first: int = 0
 
     def command(self, figure: str) -> str:
         """The command line that computes the same numbers."""
         words = ["python", "examples/reproduce.py", figure, "--seed", str(self.seed)]
         if self.runs:
-            words += ["--runs", str(self.runs)]
+            words += ["--runs", numbers(self.first, self.runs)]
         if self.max_evaluations:
             words += ["--max-evaluations", str(self.max_evaluations)]
         return " ".join(words)
@@ -63,7 +66,8 @@ class Figure:
     """Of the results, where its tables go."""
 
     follows: ClassVar[frozenset[str]] = frozenset()
-    """Which of a request's ``methods``, ``runs`` and ``max_evaluations`` decide what is computed."""
+    """Which of a request's ``methods``, ``runs`` and ``max_evaluations`` decide what is computed; "part", if
+    the replicates may be a part of more."""
 
     name: str
 
@@ -79,11 +83,13 @@ class Figure:
             experiments: By the file of the result, in the figure's folder.
         """
         folder, work = self.folder(request.results), request.work / self.name
-        command = request.command(self.name)
-        return [
-            Search(experiment, file, work / file.relative_to(folder).with_suffix(""), command)
-            for file, experiment in experiments.items()
-        ]
+        command, first = request.command(self.name), request.first
+        searches: list[Job] = []
+        for whole, experiment in experiments.items():
+            file = part_file(whole, first, experiment.runs)
+            saved = work / file.relative_to(folder).with_suffix("")
+            searches.append(Search(replace(experiment, first=first), file, saved, command))
+        return searches
 
     def jobs(self, request: Request) -> list[Job]:
         """What has to be computed."""

@@ -14,6 +14,7 @@ from scipy.stats import binomtest
 from evolution.algorithm import Algorithm
 from evolution.domains import DOMAINS
 from evolution.individual import Individual
+from evolution.parts import parts
 from evolution.result import finished, read_champions
 from paper.distance import paper_curves
 from paper.figure import Figure, Job, Request
@@ -35,7 +36,7 @@ class SuccessCurves(Figure):
         algorithm: In place of the paper's, table S2's.
     """
 
-    follows = frozenset({"methods", "runs", "max_evaluations"})
+    follows = frozenset({"methods", "runs", "part", "max_evaluations"})
 
     domain: str
     claims_of: Callable[[Solved], list[Claim]]
@@ -95,14 +96,14 @@ class SuccessCurves(Figure):
         Raises:
             ValueError: If a method's results are missing, or nothing was solved by any.
         """
-        files = {method: self.folder(results) / f"{method}.npz" for method in self.methods}
-        if missing := [method for method, file in files.items() if not file.exists()]:
+        files = {method: parts(self.folder(results) / f"{method}.npz") for method in self.methods}
+        if missing := [method for method, own in files.items() if not own]:
             raise ValueError(
                 f"expected the solutions of {missing} in {self.folder(results)}: run {self.name} first"
             )
         found = {
-            method: [champion for champion in read_champions(file) if champion.solved]
-            for method, file in files.items()
+            method: [champion for file in own for champion in read_champions(file) if champion.solved]
+            for method, own in files.items()
         }
         if not any(found.values()):
             raise ValueError(f"expected solved runs in {self.folder(results)}, got none")

@@ -1,0 +1,53 @@
+"""A result in several files: its first replicates in NAME.json, further ones in NAME.10-19.json and so on.
+
+So a long search can be computed piece by piece, on several machines, and more replicates can be added later.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from evolution.atomic_file import read_json
+from evolution.record import refuse_other
+
+OF_PARTS = ("first", "runs", "group")  # of a record: what parts of one result may differ in
+
+
+def part_file(result: Path, first: int, runs: int) -> Path:
+    """Where so many replicates from number ``first`` on go."""
+    return result.with_stem(f"{result.stem}.{numbers(first, runs)}") if first else result
+
+
+def numbers(first: int, runs: int) -> str:
+    """Of replicates, as on a command line: "10-19", or "20" for the first twenty."""
+    return f"{first}-{first + runs - 1}" if first else str(runs)
+
+
+def parts(result: Path) -> list[Path]:
+    """The files of a result that are there, in the order of their replicates; also those of its champions."""
+    pattern = re.compile(re.escape(result.stem) + r"\.(\d+)-\d+")
+    matches = [(pattern.fullmatch(file.stem), file) for file in result.parent.glob(f"*{result.suffix}")]
+    further = sorted((int(match[1]), file) for match, file in matches if match)
+    return [result] * result.exists() + [file for _, file in further]
+
+
+def require_one_experiment(files: Sequence[Path]) -> None:
+    """Refuse parts that cannot be those of one result.
+
+    Raises:
+        ValueError: If a replicate is in two of them, or they belong to different experiments, which may
+            differ in the replicates alone.
+    """
+    contents = [read_json(file) for file in files]
+    records = [content.get("record", {}) for content in contents]
+    same = {name: records[0].get(name) for name in OF_PARTS}
+    where: dict[int, Path] = {}
+    for file, content, record in zip(files, contents, records, strict=True):
+        refuse_other(file, record | same, records[0] | same)
+        for run in content["runs"]:
+            if (other := where.setdefault(run["run"], file)) != file:
+                raise ValueError(
+                    f"expected each replicate once, got number {run['run']} in {other} and in {file}"
+                )
