@@ -16,6 +16,7 @@ from evolution.algorithms.steady_state_ga import SteadyStateGA
 from evolution.domain import Domain
 from evolution.experiment import Experiment
 from safe_mutation import BoldMutation, Mutation, SafeMutation, make
+from safe_mutation.default_operator import DIVERGENCE
 from safe_mutation.presets import PRESETS
 
 
@@ -40,7 +41,6 @@ TABLE_S2 = {
 }
 # For domains that are not the paper's.
 OTHERS = Settings(SteadyStateGA(), max_evaluations=50_000, runs=20)
-DIVERGENCE = 0.03
 UNTUNED: dict[str, type[Mutation]] = {kind.__name__: kind for kind in (SafeMutation, BoldMutation)}
 """Operators that are not the paper's and need no intensity."""
 

@@ -45,8 +45,7 @@ def drive(lanes: HardMazeLanes, policy: DensePolicy | ResidualPolicy, first: np.
         broken=np.zeros(number, np.bool_),
     )
     rollout.frames[:, 0] = first
-    skip_every = policy.skip_every if isinstance(policy, ResidualPolicy) else 0
-    network = policy.weights, policy.padded_widths, policy.units, skip_every
+    network = policy.weights, policy.padded_widths, policy.units, policy.skip_every
     _drive(network, lanes.state, interval, lanes.course, rollout)
     return rollout
 

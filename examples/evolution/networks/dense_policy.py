@@ -14,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from evolution.networks.activations import selu, sigmoid
+from evolution.networks.layout import round_up
 from gym_safemaze.jit import kernel
 
 LANES = 16  # networks in a block; loops of a length that the compiler knows become vector instructions
@@ -28,12 +29,14 @@ class DensePolicy:
         widths: Units of every layer, input and output included.
     """
 
+    skip_every = 0  # no skips
+
     def __init__(self, genomes: np.ndarray, widths: list[int]) -> None:
-        padded = np.zeros((_round_up(len(genomes), LANES), genomes.shape[1] + 1), np.float32)
+        padded = np.zeros((round_up(len(genomes), LANES), genomes.shape[1] + 1), np.float32)
         padded[: len(genomes), :-1] = genomes
         by_block = padded.reshape(-1, LANES, padded.shape[1]).transpose(0, 2, 1)
         self.weights = by_block[:, _padded_order(tuple(widths))].reshape(len(by_block), -1)
-        self.padded_widths = np.array([_round_up(width, CHUNK) for width in widths])
+        self.padded_widths = np.array([round_up(width, CHUNK) for width in widths])
         self.units = np.zeros((2, self.padded_widths.max() * LANES), np.float32)
         self.outputs = widths[-1]
 
@@ -44,10 +47,6 @@ class DensePolicy:
         return outputs
 
 
-def _round_up(number: int, multiple: int) -> int:
-    return -(-number // multiple) * multiple
-
-
 @lru_cache
 def _padded_order(widths: tuple[int, ...]) -> np.ndarray:
     """Where to find each padded weight in a genome: for every unit its bias and its weights.
@@ -56,7 +55,7 @@ def _padded_order(widths: tuple[int, ...]) -> np.ndarray:
     """
     layers, start = [], 0
     for fan_in, fan_out in pairwise(widths):
-        layer = np.full((_round_up(fan_out, CHUNK), 1 + _round_up(fan_in, CHUNK)), -1)
+        layer = np.full((round_up(fan_out, CHUNK), 1 + round_up(fan_in, CHUNK)), -1)
         bias = start + fan_in * fan_out
         layer[:fan_out, 1 : 1 + fan_in] = np.arange(start, bias).reshape(fan_out, fan_in)
         layer[:fan_out, 0] = np.arange(bias, bias + fan_out)

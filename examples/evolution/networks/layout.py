@@ -36,6 +36,11 @@ def linear_shapes(name: str, fan_in: int, fan_out: int) -> dict[str, tuple[int, 
     return {f"{name}_weight": (fan_out, fan_in), f"{name}_bias": (fan_out, 1)}
 
 
+def round_up(number: int, multiple: int) -> int:
+    """The least multiple that is not below a number: compiled layers are padded to whole vectors."""
+    return -(-number // multiple) * multiple
+
+
 def as_batch(params: Tensor, inputs: Tensor, num_params: int, input_ndim: int) -> tuple[Tensor, Tensor]:
     """Give params and inputs their leading genome axis, refusing genomes of another length."""
     if params.shape[-1] != num_params:

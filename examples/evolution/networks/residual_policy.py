@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from evolution.networks.activations import ZERO, sigmoid, tanh
+from evolution.networks.layout import round_up
 from evolution.networks.tiles import LANES, add_weighted, aligned_zeros, load_tile, store_tile
 from gym_safemaze.jit import kernel
 
@@ -30,7 +31,7 @@ class ResidualPolicy:
 
     def __init__(self, genomes: np.ndarray, widths: list[int], skip_every: int) -> None:
         # Every layer is padded to whole vectors with units whose weights are zero.
-        self.padded_widths = -(-np.array(widths) // LANES) * LANES
+        self.padded_widths = np.array([round_up(width, LANES) for width in widths])
         fan_in, fan_out = self.padded_widths[:-1], self.padded_widths[1:]
         self.weights = aligned_zeros(len(genomes), int(fan_out @ (1 + fan_in)))
         _pack_all(genomes, np.array(widths), self.padded_widths, self.weights)
