@@ -156,7 +156,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     for name in ("methods", "runs", "max_evaluations"):
         if getattr(options, name) is not None and name not in follows(options.figure):
             parser.error(f"argument --{name.replace('_', '-')}: expected none with {options.figure}")
-    if options.runs and options.runs.start and "part" not in follows(options.figure):
+    if options.runs and options.runs.start and "first" not in follows(options.figure):
         parser.error(f"argument --runs: expected a number with {options.figure}, got a part")
     return options
 

@@ -377,13 +377,17 @@ def test_every_figure_says_what_it_follows(name, tmp_path):
         asked = {"methods": METHODS, "runs": 2, "max_evaluations": 600} | changed
         for job in figure.jobs(Request(1, results=RESULTS, work=tmp_path, **asked)):
             if isinstance(job, Search):
-                yield job.result, job.experiment.runs, job.experiment.max_evaluations
+                one = job.experiment
+                yield job.result, one.runs, one.max_evaluations, one.first
             else:
                 yield job.result, repr(job.settings())
 
     changes = {"methods": METHODS[1:2], "runs": 3, "max_evaluations": 700}
-    usual = list(jobs())
-    assert {one for one, value in changes.items() if list(jobs(**{one: value})) != usual} == figure.follows
+    usual, parts, follows = list(jobs()), "first" in figure.follows, figure.follows - {"first"}
+    assert {one for one, value in changes.items() if list(jobs(**{one: value})) != usual} == follows
+    if parts:
+        for one, first in zip(jobs(first=2), usual, strict=True):
+            assert one[0] == first[0].with_stem(f"{first[0].stem}.2-3") and one[1:] == (*first[1:3], 2)
 
 
 def test_whoever_computes_in_this_process_uses_the_device_of_the_experiment(tmp_path):

@@ -70,7 +70,7 @@ class AgainstFixed(Study):
         paper: Methods of the paper to compare with, too, each at its own tuned sigma.
     """
 
-    follows = frozenset({"runs", "max_evaluations"})
+    follows = frozenset({"runs", "first", "max_evaluations"})
 
     domains: tuple[str, ...]
     variants: Mapping[str, Variant]

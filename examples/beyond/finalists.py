@@ -46,7 +46,7 @@ LINES = ("#0f172a", "#ea580c", "#0d9488", "#c026d3")
 class Finalists(Study):
     """The winners and the incumbent in five domains and the toy model."""
 
-    follows = frozenset({"runs", "part", "max_evaluations"})
+    follows = frozenset({"runs", "first", "max_evaluations"})
 
     def jobs(self, request: Request) -> list[Job]:
         """A search for each in each domain, those of the quickest domain first.

@@ -34,7 +34,7 @@ COLOURS = dict(zip(LAGS, ("#111827", "#2563eb", "#ea580c", "#dc2626"), strict=Tr
 class Lag(Study):
     """A search for each lag; all else is the paper's."""
 
-    follows = frozenset({"runs", "max_evaluations"})
+    follows = frozenset({"runs", "first", "max_evaluations"})
 
     def jobs(self, request: Request) -> list[Job]:
         """A search for each lag."""

@@ -110,7 +110,7 @@ STYLES = dict(
 class OtherNetworks(Study):
     """Four settings and the control in four tasks."""
 
-    follows = frozenset({"runs", "max_evaluations"})
+    follows = frozenset({"runs", "first", "max_evaluations"})
 
     def jobs(self, request: Request) -> list[Job]:
         """A search for each setting and the control in each task."""

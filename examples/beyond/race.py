@@ -55,7 +55,7 @@ class Round(Study):
         fresh: What is added to the seed, so that no run is that of another round.
     """
 
-    follows = frozenset({"runs", "part", "max_evaluations"})
+    follows = frozenset({"runs", "first", "max_evaluations"})
 
     runs: int
     max_evaluations: int = 100_000

@@ -66,8 +66,10 @@ class Figure:
     """Of the results, where its tables go."""
 
     follows: ClassVar[frozenset[str]] = frozenset()
-    """Which of a request's ``methods``, ``runs`` and ``max_evaluations`` decide what is computed; "part", if
-    the replicates may be a part of more."""
+    """Which of a request's ``methods``, ``runs``, ``max_evaluations`` and ``first`` decide what is computed.
+
+    ``first`` is for figures that read all parts of a result, see ``evolution.result.finished``.
+    """
 
     name: str
 

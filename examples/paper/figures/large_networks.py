@@ -20,7 +20,7 @@ class LargeNetworks(Figure):
         panels: The success curves of each network.
     """
 
-    follows = frozenset({"methods", "runs", "part", "max_evaluations"})
+    follows = frozenset({"methods", "runs", "first", "max_evaluations"})
 
     panels: tuple[SuccessCurves, ...]
 

@@ -36,7 +36,7 @@ class SuccessCurves(Figure):
         algorithm: In place of the paper's, table S2's.
     """
 
-    follows = frozenset({"methods", "runs", "part", "max_evaluations"})
+    follows = frozenset({"methods", "runs", "first", "max_evaluations"})
 
     domain: str
     claims_of: Callable[[Solved], list[Claim]]
