@@ -74,6 +74,18 @@ def test_parts_of_different_experiments_are_refused(tmp_path):
         FIGURES["figure-1"].solved(tmp_path)
 
 
+def test_parts_may_come_from_other_machines_and_devices(tmp_path):
+    write(tmp_path, "SM-R.json", 0, 5, versions={"torch": "2.13.0"}, machine="x86_64")
+    elsewhere = {"versions": {"torch": "2.12.0"}, "machine": "aarch64", "device": "cuda", "guess": 8}
+    write(tmp_path, "SM-R.5-6.json", 5, 2, **elsewhere)
+    assert len(FIGURES["figure-1"].solved(tmp_path)["SM-R"]) == 7
+    write(tmp_path, "SM-R.7-8.json", 7, 2, lag=4)  # another search
+    with pytest.raises(
+        ValueError, match=r"7-8\.json belongs to another experiment \(lag: 4 there, None now\)"
+    ):
+        FIGURES["figure-1"].solved(tmp_path)
+
+
 def test_a_damaged_part_is_named(tmp_path, capsys):
     write(tmp_path, "SM-R.json", 0, 5)
     write(tmp_path, "SM-R.5-6.json", 5, 2).write_text("{")

@@ -12,7 +12,9 @@ from pathlib import Path
 from evolution.atomic_file import read_json
 from evolution.record import refuse_other
 
-OF_PARTS = ("first", "runs", "group")  # of a record: what parts of one result may differ in
+# Of a record: what parts of one result may differ in. All but the first two change the rounding, or draw
+# other random numbers from the same distributions, and replicates know nothing of each other.
+OF_PARTS = ("first", "runs", "group", "guess", "device", "versions")
 
 
 def part_file(result: Path, first: int, runs: int) -> Path:
@@ -37,8 +39,8 @@ def require_one_experiment(files: Sequence[Path]) -> None:
     """Refuse parts that cannot be those of one result.
 
     Raises:
-        ValueError: If a replicate is in two of them, or they belong to different experiments, which may
-            differ in the replicates alone.
+        ValueError: If a replicate is in two of them, or they belong to different experiments. They may
+            have been computed in groups of other sizes, on other machines and devices, with other versions.
     """
     contents = [read_json(file) for file in files]
     records = [content.get("record", {}) for content in contents]
