@@ -159,9 +159,10 @@ def test_parents_may_share_a_list_of_sequences() -> None:
     op = SMGSum(GRU, sigma=0.1, max_experiences=2)
     parents = np.stack(N * [RNG.normal(size=GRU.num_params)])
     together = op.sensitivity(parents, experiences=SEQUENCES[2], generator=1)
-    assert (together == together[0]).all()  # one generator: one draw
+    # One generator: one draw. Processors differ in whether equal rows of a batch are rounded alike.
+    np.testing.assert_allclose(together, together[[0] * N], rtol=1e-9)
     apart = op.sensitivity(parents, experiences=SEQUENCES[2], generator=[1, 2, 3, 4])
-    assert (apart != apart[0]).any()
+    assert not np.allclose(apart, apart[0], rtol=0.1)
 
 
 @pytest.mark.parametrize(
