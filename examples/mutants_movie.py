@@ -77,7 +77,7 @@ def animate(evaluations: dict[str, Evaluation], stem: Path) -> None:
             writer.grab_frame()
     for ax, swarm, evaluation in zip(axes, moving, evaluations.values(), strict=True):
         swarm.remove()
-        draw_paths(ax, evaluation)
+        draw_paths(ax, evaluation.behavior, evaluation.solved)
     figure.savefig(stem.with_suffix(".png"), dpi=110)
     plt.close(figure)
 

@@ -1,6 +1,7 @@
 """The study of children of two solutions: operators, measures, intervals."""
 
 import json
+import shutil
 from itertools import permutations
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 import reproduce
-from beyond import crossover
+from beyond import crossover, crossover_ways
 from beyond.crossover import DOMAINS, interval, outcomes
 from beyond.crossover_children import (
     SIBLINGS,
@@ -23,6 +24,7 @@ from beyond.crossover_children import (
 )
 from beyond.crossover_operators import DIVERGENCE, OPERATORS
 from beyond.parents import random_genomes, solutions
+from evolution.domains.breadcrumb_hard_maze import BreadcrumbHardMaze
 
 RESULTS = Path(reproduce.__file__).parent / "results"
 PARITY, FIGURE_1 = DOMAINS["recurrent-parity"]
@@ -113,7 +115,7 @@ def test_siblings_are_two_mutants_of_one_solution():
 def test_it_runs_from_the_command_line(tmp_path, monkeypatch):
     few = {name: OPERATORS[name] for name in ("interpolation, halfway", "Fisher, D")}
     monkeypatch.setattr(crossover, "OPERATORS", few)
-    monkeypatch.setattr(crossover, "PICTURED", tuple(few))
+    monkeypatch.setattr(crossover_ways, "PICTURED", tuple(few))
     monkeypatch.setattr(crossover, "SOLUTIONS", 3)
     results = tmp_path / "results"
     for figure in ("figure-1", "figure-3"):
@@ -124,17 +126,39 @@ def test_it_runs_from_the_command_line(tmp_path, monkeypatch):
     folder = results / "beyond" / "crossover"
     assert sorted(path.name for path in folder.iterdir()) == [
         "breadcrumb-hard-maze-siblings.json", "breadcrumb-hard-maze-strangers.json", "children.png",
-        "children.svg", "recurrent-parity-siblings.json", "recurrent-parity-strangers.json",
+        "children.svg", "recurrent-parity-siblings.json", "recurrent-parity-strangers.json", "ways.json",
     ]  # fmt: skip
     found = json.loads((folder / "breadcrumb-hard-maze-siblings.json").read_text())["children"]
     assert {len(values) for own in found.values() for values in own.values()} == {6}
     page = (results / "beyond" / "README.md").read_text()
     assert page.count("| Fisher, D | ") == 4
+    ways = json.loads((folder / "ways.json").read_text())
+    parents = solutions(FIGURE_3, MAZE, results, 3, seed=1)
+    halfway = MAZE.evaluate((parents[:1] + parents[1:]) / 2)
+    driven = ways["children"]["interpolation, halfway"]
+    assert driven["solved"] == halfway.solved.tolist()
+    np.testing.assert_allclose(driven["ways"], halfway.behavior, atol=0.051)
+    np.testing.assert_allclose(ways["own"], MAZE.evaluate(parents[:1]).behavior[0], atol=0.051)
+
+
+def test_the_picture_is_drawn_of_what_was_driven(tmp_path, monkeypatch):
+    """On another processor children drive other ways: who only draws must not drive them again."""
+    folder = tmp_path / "beyond" / "crossover"
+    folder.mkdir(parents=True)
+    shutil.copy(RESULTS / "beyond" / "crossover" / "ways.json", folder)
+    monkeypatch.setattr(BreadcrumbHardMaze, "evaluate", None)
+    crossover.CROSSOVER.draw(tmp_path)
+    assert (folder / "children.png").exists()
 
 
 def test_no_solutions_anywhere(tmp_path, capsys):
     assert reproduce.main(["beyond-crossover", "--results", str(tmp_path)]) == 2
     assert "expected solutions of figure-1, -3 or -6" in capsys.readouterr().err
+
+
+def test_one_solution_has_no_other(capsys):
+    assert reproduce.main(["beyond-crossover", "--runs", "1"]) == 2
+    assert "expected at least two solutions of figure-1, got 1" in capsys.readouterr().err
 
 
 def test_experiences_may_be_dicts_of_pictures():

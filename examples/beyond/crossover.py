@@ -14,26 +14,17 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from tqdm import tqdm
 
-from beyond.crossover_children import (
-    PLACES,
-    STRANGERS,
-    kept_experiences,
-    measure,
-    mutants,
-    offspring,
-    pair,
-)
+from beyond.crossover_children import PLACES, STRANGERS, measure, mutants
 from beyond.crossover_operators import DIVERGENCE, LESSONS, OPERATORS, TOLERANCE
+from beyond.crossover_ways import Ways, draw
 from beyond.parents import solutions
 from beyond.study import Study
 from evolution.atomic_file import read_json
 from evolution.domain import Domain
 from evolution.domains.breadcrumb_hard_maze import BreadcrumbHardMaze
-from evolution.domains.hard_maze_picture import CHAMPION, draw_maze, draw_paths
 from evolution.domains.recurrent_parity import RecurrentParity
 from evolution.domains.topdown_maze import TopdownMaze
 from evolution.record import describe
@@ -42,7 +33,6 @@ from paper.figure import Job, Request
 from paper.figures.pixel_mazes import FIGURE_6
 from paper.figures.success_curves import FIGURE_1, FIGURE_3, SuccessCurves
 from paper.markdown import markdown_table
-from paper.style import save_figure
 
 SOLUTIONS = 20  # of each domain: 380 pairs of strangers, 40 of siblings
 RESAMPLES = 1000
@@ -51,7 +41,7 @@ DOMAINS: dict[str, tuple[Domain, SuccessCurves]] = {
     "breadcrumb-hard-maze": (BreadcrumbHardMaze(), FIGURE_3),
     "topdown-maze": (TopdownMaze(), FIGURE_6),
 }
-PICTURED = ("interpolation, halfway", "Fisher", "Fisher, D", "distillation, from the first")
+PICTURED = "breadcrumb-hard-maze"
 MEASURES = ("solves", "keeps the first", "keeps the second")
 
 
@@ -135,7 +125,7 @@ class Crossover(Study):
         """The children of every domain whose solutions are there.
 
         Raises:
-            ValueError: If there are none in any.
+            ValueError: If there are none in any, or only one in a domain.
         """
         jobs: list[Job] = []
         for name, (domain, figure) in DOMAINS.items():
@@ -143,10 +133,14 @@ class Crossover(Study):
                 continue
             number = request.runs or SOLUTIONS
             found = solutions(figure, domain, request.results, number, request.seed)
+            if len(found) < 2:
+                raise ValueError(f"expected at least two solutions of {figure.name}, got {len(found)}")
             for kind in PLACES:
                 result = self._data(request.results, name, kind)
                 command = request.command(self.name)
                 jobs.append(Children(result, request.seed, name, kind, found, command=command))
+            if name == PICTURED:
+                jobs.append(Ways(self._ways(request.results), request.seed, found, command=command))
         if not jobs:
             raise ValueError(f"expected solutions of figure-1, -3 or -6 in {request.results}: run them first")
         return jobs
@@ -161,15 +155,14 @@ class Crossover(Study):
 
     def draw(self, results: Path) -> None:
         """Draw the children of maze solutions."""
-        domain, figure = DOMAINS["breadcrumb-hard-maze"]
-        data = self._data(results, domain.name, STRANGERS)
-        if data.exists() and any((results / figure.name).glob("*.npz")):
-            seed = read_json(data)["record"]["seed"]
-            parents = solutions(figure, domain, results, SOLUTIONS, seed)
-            draw(domain, parents, seed, self.folder(results) / "children")
+        if (data := self._ways(results)).exists():
+            draw(read_json(data), self.folder(results) / "children")
 
     def _data(self, results: Path, name: str, kind: str) -> Path:
         return self.folder(results) / f"{name}-{kind}.json"
+
+    def _ways(self, results: Path) -> Path:
+        return self.folder(results) / "ways.json"
 
 
 def table(children: Mapping[str, Mapping[str, list[float]]], kind: str) -> str:
@@ -183,22 +176,6 @@ def table(children: Mapping[str, Mapping[str, list[float]]], kind: str) -> str:
             cells.append(f"{hits.mean():.0%} ({low:.0%} to {high:.0%})")
         rows.append([*cells, f"{np.median(own['way']):.2f}"])
     return markdown_table(titles, rows)
-
-
-def draw(domain: Domain, parents: np.ndarray, seed: int, stem: Path) -> None:
-    """Draw the ways of one solution's children with each of the others, a panel for each operator."""
-    seen = kept_experiences(domain, parents, seed)
-    pairs = [(0, other) for other in range(1, len(parents))]
-    own = domain.evaluate(parents[:1]).behavior[0]
-    figure, axes = plt.subplots(1, len(PICTURED), figsize=(4 * len(PICTURED), 5.2), layout="constrained")
-    for ax, operator in zip(axes, PICTURED, strict=True):
-        children = offspring(pair(domain, parents, seen, pairs, seed), OPERATORS[operator])
-        evaluation = domain.evaluate(children)
-        draw_maze(ax)
-        draw_paths(ax, evaluation)
-        ax.plot(*own.T, color=CHAMPION, linewidth=1.2, linestyle=":")
-        ax.set_title(f"{operator}\n{evaluation.solved.sum()} of {len(pairs)} children solve", fontsize=10)
-    save_figure(figure, stem)
 
 
 CROSSOVER = Crossover("beyond-crossover")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evolution.domain import Domain, Evaluation
+from evolution.domain import Domain
 from evolution.individual import Individual
 from evolution.randomness import Purpose, stream
 from gym_safemaze.wall_maze import WallMaze
@@ -56,7 +56,7 @@ def picture_solution(domain: Domain, path: Path, champion: Individual, seed: int
     for ax, (name, genomes) in zip(axes[1:], mutants(domain, champion, seed).items(), strict=True):
         evaluation = domain.evaluate(genomes)
         draw_maze(ax)
-        draw_paths(ax, evaluation)
+        draw_paths(ax, evaluation.behavior, evaluation.solved)
         ax.set_title(f"{CHILDREN} children by {name}: {evaluation.solved.mean():.0%} solve the maze")
         shares.append(f"{evaluation.solved.mean():.0%} of the children by {name}")
     figure.savefig(path, dpi=110)
@@ -103,14 +103,14 @@ def same_length(operator: Any, champion: Individual, seed: int) -> Any:
     return candidate
 
 
-def draw_paths(ax: Axes, evaluation: Evaluation) -> None:
-    """Draw the paths of robots, those that solve the maze on top."""
+def draw_paths(ax: Axes, paths: np.ndarray, solved: np.ndarray) -> None:
+    """Draw the paths (N, T, 2) of robots, those that solve the maze, solved (N,), on top."""
     from matplotlib.collections import LineCollection
 
-    for solved, colour in ((False, FAILS), (True, SOLVES)):
-        paths = evaluation.behavior[evaluation.solved == solved]
-        ax.add_collection(LineCollection(list(paths), colors=colour, linewidths=0.6, alpha=0.7))
-        ax.plot(*paths[:, -1].T, ".", color=colour, markersize=4)
+    for outcome, colour in ((False, FAILS), (True, SOLVES)):
+        chosen = paths[solved == outcome]
+        ax.add_collection(LineCollection(list(chosen), colors=colour, linewidths=0.6, alpha=0.7))
+        ax.plot(*chosen[:, -1].T, ".", color=colour, markersize=4)
 
 
 def draw_maze(ax: Axes) -> None:
