@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from evolution.atomic_file import read_json
 from evolution.record import refuse_other
@@ -35,11 +36,11 @@ def parts(result: Path) -> list[Path]:
     return [result] * result.exists() + [file for _, file in further]
 
 
-def require_one_experiment(files: Sequence[Path]) -> None:
-    """Refuse parts that cannot be those of one result.
+def runs_of(files: Sequence[Path]) -> list[dict[str, Any]]:
+    """What became of each replicate, from all parts of a result.
 
     Raises:
-        ValueError: If a replicate is in two of them, or they belong to different experiments. They may
+        ValueError: If a replicate is in two parts, or they belong to different experiments. They may
             have been computed in groups of other sizes, on other machines and devices, with other versions.
     """
     contents = [read_json(file) for file in files]
@@ -48,8 +49,9 @@ def require_one_experiment(files: Sequence[Path]) -> None:
     where: dict[int, Path] = {}
     for file, content, record in zip(files, contents, records, strict=True):
         refuse_other(file, record | same, records[0] | same)
-        for run in content["runs"]:
-            if (other := where.setdefault(run["run"], file)) != file:
+        for number, _ in enumerate(content["runs"], record.get("first", 0)):
+            if (other := where.setdefault(number, file)) != file:
                 raise ValueError(
-                    f"expected each replicate once, got number {run['run']} in {other} and in {file}"
+                    f"expected each replicate once, got number {number} in {other} and in {file}"
                 )
+    return [run for content in contents for run in content["runs"]]

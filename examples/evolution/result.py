@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from evolution.atomic_file import read_json, read_npz, remove_drafts, write_json, write_npz
+from evolution.atomic_file import read_npz, remove_drafts, write_json, write_npz
 from evolution.experiment import Experiment, advance, resume
 from evolution.folder_lock import locked
 from evolution.individual import Individual, pack, unpack
 from evolution.interrupts import deferred_interrupts
 from evolution.lockstep import Lockstep
-from evolution.parts import parts, require_one_experiment
+from evolution.parts import parts, runs_of
 from evolution.record import Record, is_finished
 from evolution.said import SAID
 from evolution.workers import Breeder
@@ -118,28 +118,22 @@ def read_champions(path: Path) -> list[Individual]:
         ) from None
 
 
-def solved_at(result: Path) -> np.ndarray:
-    """Evaluations (R,) after which each run of a result file was solved; inf for those that never were.
+def solved_at(*files: Path) -> np.ndarray:
+    """Evaluations (R,) after which each run of a result was solved; inf for those that never were.
+
+    Args:
+        files: All parts of the result.
 
     Raises:
-        ValueError: If the file is damaged; the message names it.
+        ValueError: If a file is damaged, or parts do not belong together; the message names them.
     """
-    return np.array([run["solved_at"] or np.inf for run in read_json(result)["runs"]])
+    return np.array([run["solved_at"] or np.inf for run in runs_of(files)])
 
 
 def finished(results: Mapping[str, Path]) -> dict[str, np.ndarray]:
-    """The runs of those results that are there, by name, all parts of each together; see ``solved_at``.
-
-    Raises:
-        ValueError: If the parts of a result do not belong together; the message names them.
-    """
+    """The runs of those results that are there, by name, all parts of each together; see ``solved_at``."""
     found = {name: parts(file) for name, file in results.items()}
-    for files in found.values():
-        if len(files) > 1:
-            require_one_experiment(files)
-    return {
-        name: np.concatenate([solved_at(file) for file in files]) for name, files in found.items() if files
-    }
+    return {name: solved_at(*files) for name, files in found.items() if files}
 
 
 def line_of_this_process() -> int:
