@@ -26,7 +26,7 @@ from evolution.networks.picture_maps import (
     SMALL_LEAD,
     WIDTH,
 )
-from evolution.networks.tiles import add_weighted, at_once, load_tile, store_tile
+from evolution.networks.tiles import add_weighted, load_tile, rows_for, store_tile
 from gym_safemaze.jit import kernel
 
 
@@ -53,10 +53,10 @@ def fill(biases: Any, z: Any, stride: int, start: int, length: int) -> None:
 def convolve_picture(x: Any, w: Any, z: Any) -> None:
     """Add to the 30 x 30 maps z the convolution of a picture's planes x, 5 x 5, stride 2."""
     for phase in range(4):
-        for o in range(0, CHANNELS, at_once()):
-            for row in range(0, 15, 3):
+        for o in range(0, CHANNELS, rows_for(1)):
+            for row in range(15):
                 at = o * LARGE_CHANNEL + phase * LARGE_PLANE + row * WIDTH
-                tile = load_tile(z, at, LARGE_CHANNEL, at_once(), 3)
+                tile = load_tile(z, at, LARGE_CHANNEL, rows_for(1), 1)
                 for ky in range(5):
                     y = phase // 2 * 2 + ky
                     start = (y % 4 * 7 + phase % 2 * 2) * PICTURE_PLANE + (y // 4 + row) * WIDTH
@@ -69,48 +69,34 @@ def convolve_picture(x: Any, w: Any, z: Any) -> None:
 @kernel
 def convolve_large(x: Any, w: Any, z: Any) -> None:
     """Add to the 13 x 13 maps z the convolution of the 30 x 30 maps x, 5 x 5, stride 2."""
-    for o in range(0, CHANNELS, at_once()):
-        at = o * SMALL_CHANNEL + SMALL_LEAD
-        for row in range(0, 9, 3):
-            tile = load_tile(z, at + row * WIDTH, SMALL_CHANNEL, at_once(), 3)
-            store_tile(_add_large(tile, x, w, o, row), z, at + row * WIDTH, SMALL_CHANNEL)
-        tile = load_tile(z, at + 9 * WIDTH, SMALL_CHANNEL, at_once(), 4)
-        store_tile(_add_large(tile, x, w, o, 9), z, at + 9 * WIDTH, SMALL_CHANNEL)
-
-
-@kernel
-def _add_large(tile: Any, x: Any, w: Any, o: int, row: int) -> Any:
-    """Add to the rows from ``row`` on what ``convolve_large`` adds."""
-    for i in range(CHANNELS):
-        for ky in range(5):
-            start = i * LARGE_CHANNEL + ky % 2 * 2 * LARGE_PLANE + (ky // 2 + row) * WIDTH
-            for t in range(5):
-                tap = (o * CHANNELS + i) * 25 + ky * 5 + t
-                tile = add_weighted(tile, w, tap, CHANNELS * 25, x, start + t % 2 * LARGE_PLANE + t // 2)
-    return tile
+    for o in range(0, CHANNELS, rows_for(1)):
+        for row in range(13):
+            at = o * SMALL_CHANNEL + SMALL_LEAD + row * WIDTH
+            tile = load_tile(z, at, SMALL_CHANNEL, rows_for(1), 1)
+            for i in range(CHANNELS):
+                for ky in range(5):
+                    start = i * LARGE_CHANNEL + ky % 2 * 2 * LARGE_PLANE + (ky // 2 + row) * WIDTH
+                    for t in range(5):
+                        tap = (o * CHANNELS + i) * 25 + ky * 5 + t
+                        seen = start + t % 2 * LARGE_PLANE + t // 2
+                        tile = add_weighted(tile, w, tap, CHANNELS * 25, x, seen)
+            store_tile(tile, z, at, SMALL_CHANNEL)
 
 
 @kernel
 def convolve_small(x: Any, w: Any, z: Any) -> None:
     """Add to the 13 x 13 maps z the convolution of such maps x, 3 x 3, padded with zeros."""
-    for o in range(0, CHANNELS, at_once()):
-        at = o * SMALL_CHANNEL + SMALL_LEAD
-        for row in range(0, 9, 3):
-            tile = load_tile(z, at + row * WIDTH, SMALL_CHANNEL, at_once(), 3)
-            store_tile(_add_small(tile, x, w, o, row), z, at + row * WIDTH, SMALL_CHANNEL)
-        tile = load_tile(z, at + 9 * WIDTH, SMALL_CHANNEL, at_once(), 4)
-        store_tile(_add_small(tile, x, w, o, 9), z, at + 9 * WIDTH, SMALL_CHANNEL)
-
-
-@kernel
-def _add_small(tile: Any, x: Any, w: Any, o: int, row: int) -> Any:
-    """Add to the rows from ``row`` on what ``convolve_small`` adds."""
-    for i in range(CHANNELS):
-        start = i * SMALL_CHANNEL + SMALL_LEAD + (row - 1) * WIDTH - 1
-        for t in range(9):
-            tap = (o * CHANNELS + i) * 9 + t
-            tile = add_weighted(tile, w, tap, CHANNELS * 9, x, start + t // 3 * WIDTH + t % 3)
-    return tile
+    for o in range(0, CHANNELS, rows_for(1)):
+        for row in range(13):
+            at = o * SMALL_CHANNEL + SMALL_LEAD + row * WIDTH
+            tile = load_tile(z, at, SMALL_CHANNEL, rows_for(1), 1)
+            for i in range(CHANNELS):
+                start = i * SMALL_CHANNEL + SMALL_LEAD + (row - 1) * WIDTH - 1
+                for t in range(9):
+                    tap = (o * CHANNELS + i) * 9 + t
+                    seen = start + t // 3 * WIDTH + t % 3
+                    tile = add_weighted(tile, w, tap, CHANNELS * 9, x, seen)
+            store_tile(tile, z, at, SMALL_CHANNEL)
 
 
 @kernel
@@ -136,10 +122,10 @@ def _selu(value: Any) -> Any:
 @kernel
 def _activate_large(maps: Any) -> None:
     """Apply SELU to 30 x 30 maps in place, and set what lies beside them to zero."""
-    for plane in range(0, CHANNELS * LARGE_CHANNEL, LARGE_PLANE):
-        y = maps[plane:]
-        for p in range(LARGE_PLANE):
-            y[p] = _selu(y[p]) if p % WIDTH < 15 else ZERO
+    for p in range(CHANNELS * LARGE_CHANNEL):
+        maps[p] = _selu(maps[p])
+    for p in range(15, CHANNELS * LARGE_CHANNEL, WIDTH):
+        maps[p] = ZERO
 
 
 @kernel
@@ -149,7 +135,9 @@ def _activate_small(sums: Any, maps: Any) -> None:
         start = c * SMALL_CHANNEL + SMALL_LEAD
         z, y = sums[start:], maps[start:]
         for p in range(SMALL):
-            y[p] = _selu(z[p]) if p % WIDTH < 13 else ZERO
+            y[p] = _selu(z[p])
+        for p in range(13, SMALL, WIDTH):
+            y[p] = y[p + 1] = y[p + 2] = ZERO
 
 
 @kernel

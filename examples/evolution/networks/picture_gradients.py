@@ -35,7 +35,7 @@ from evolution.networks.tiles import (
     add_sums,
     add_weighted,
     aligned_zeros,
-    at_once,
+    rows_for,
     store_tile,
     zero_tile,
 )
@@ -117,8 +117,8 @@ def _times_slope_small(z: Any, activations: Any, changes: Any) -> None:
 @kernel
 def _add_bias_gradients(d: Any, gradient: Any, stride: int, start: int, rows: int) -> None:
     """Add the gradient of a convolution's biases."""
-    for o in range(0, CHANNELS, at_once()):
-        tile = zero_tile(at_once(), 1)
+    for o in range(0, CHANNELS, rows_for(1)):
+        tile = zero_tile(rows_for(1), 1)
         for n in range(len(d)):
             for row in range(rows):
                 tile = add_products(tile, d[n], o * stride + start + row * WIDTH, stride, ONES, (0,))
@@ -127,23 +127,30 @@ def _add_bias_gradients(d: Any, gradient: Any, stride: int, start: int, rows: in
 
 @kernel
 def _add_gradients_of_picture(x: Any, d: Any, gradient: Any) -> None:
-    """Add the gradient of the weights of ``convolve_picture``, d the cotangents of its sums."""
-    for o in range(0, CHANNELS, at_once()):
+    """Add the gradient of the weights of ``convolve_picture``, d the cotangents of its sums.
+
+    The five taps of a row are added up by threes and twos: sums of all would outgrow the registers.
+    """
+    for o in range(0, CHANNELS, rows_for(3)):
         for ky in range(5):
-            tile = zero_tile(at_once(), 5)
+            first, last = zero_tile(rows_for(3), 3), zero_tile(rows_for(3), 2)
             for n in range(len(x)):
                 for phase in range(4):
                     y = phase // 2 * 2 + ky
                     at = o * LARGE_CHANNEL + phase * LARGE_PLANE
                     start = (y % 4 * 7 + phase % 2 * 2) * PICTURE_PLANE + y // 4 * WIDTH
                     for row in range(0, LARGE_PLANE, WIDTH):
-                        starts = _five_planes(start + row)
-                        tile = add_products(tile, d[n], at + row, LARGE_CHANNEL, x[n], starts)
-            add_sums(tile, gradient, o * 25 + ky * 5, 25, 1)
+                        planes = _planes(start + row)
+                        first = add_products(first, d[n], at + row, LARGE_CHANNEL, x[n], planes[:3])
+                    for row in range(0, LARGE_PLANE, WIDTH):
+                        planes = _planes(start + row)
+                        last = add_products(last, d[n], at + row, LARGE_CHANNEL, x[n], planes[3:])
+            add_sums(first, gradient, o * 25 + ky * 5, 25, 1)
+            add_sums(last, gradient, o * 25 + ky * 5 + 3, 25, 1)
 
 
 @kernel
-def _five_planes(start: int) -> tuple[int, int, int, int, int]:
+def _planes(start: int) -> tuple[int, int, int, int, int]:
     """Where the same place is in five planes of a picture."""
     step = PICTURE_PLANE
     return start, start + step, start + 2 * step, start + 3 * step, start + 4 * step
@@ -151,28 +158,38 @@ def _five_planes(start: int) -> tuple[int, int, int, int, int]:
 
 @kernel
 def _add_gradients_of_large(x: Any, d: Any, gradient: Any) -> None:
-    """Add the gradient of the weights of ``convolve_large``, d the cotangents of its sums."""
-    for o in range(0, CHANNELS, at_once()):
+    """Add the gradient of the weights of ``convolve_large``, d the cotangents of its sums.
+
+    Of a row's five taps, those that read even columns and those that read odd ones.
+    """
+    for o in range(0, CHANNELS, rows_for(3)):
+        at = o * SMALL_CHANNEL + SMALL_LEAD
         for i in range(CHANNELS):
             for ky in range(5):
-                tile = zero_tile(at_once(), 5)
                 start = i * LARGE_CHANNEL + ky % 2 * 2 * LARGE_PLANE + ky // 2 * WIDTH
+                tap = (o * CHANNELS + i) * 25 + ky * 5
+                even = zero_tile(rows_for(3), 3)
                 for n in range(len(x)):
                     for row in range(0, SMALL, WIDTH):
-                        even, odd = start + row, start + row + LARGE_PLANE
-                        starts = even, odd, even + 1, odd + 1, even + 2
-                        at = o * SMALL_CHANNEL + SMALL_LEAD + row
-                        tile = add_products(tile, d[n], at, SMALL_CHANNEL, x[n], starts)
-                add_sums(tile, gradient, (o * CHANNELS + i) * 25 + ky * 5, CHANNELS * 25, 1)
+                        seen = start + row
+                        three = seen, seen + 1, seen + 2
+                        even = add_products(even, d[n], at + row, SMALL_CHANNEL, x[n], three)
+                add_sums(even, gradient, tap, CHANNELS * 25, 2)
+                odd = zero_tile(rows_for(3), 2)
+                for n in range(len(x)):
+                    for row in range(0, SMALL, WIDTH):
+                        seen = start + row + LARGE_PLANE
+                        odd = add_products(odd, d[n], at + row, SMALL_CHANNEL, x[n], (seen, seen + 1))
+                add_sums(odd, gradient, tap + 1, CHANNELS * 25, 2)
 
 
 @kernel
 def _add_gradients_of_small(x: Any, layer: int, d: Any, gradient: Any) -> None:
     """Add the gradient of the weights of ``convolve_small`` of a layer of x, d the cotangents of its sums."""
-    for o in range(0, CHANNELS, at_once()):
+    for o in range(0, CHANNELS, rows_for(3)):
         for i in range(CHANNELS):
             for ky in range(3):
-                tile = zero_tile(at_once(), 3)
+                tile = zero_tile(rows_for(3), 3)
                 start = i * SMALL_CHANNEL + SMALL_LEAD + (ky - 1) * WIDTH - 1
                 for n in range(len(d)):
                     for row in range(0, SMALL, WIDTH):
@@ -185,10 +202,10 @@ def _add_gradients_of_small(x: Any, layer: int, d: Any, gradient: Any) -> None:
 @kernel
 def _convolve_back_large(d: Any, w: Any, z: Any) -> None:
     """Write z, the cotangents of the input of ``convolve_large``."""
-    for i in range(0, CHANNELS, at_once()):
+    for i in range(0, CHANNELS, rows_for(3)):
         for phase in range(4):
             for row in range(0, 15, 3):
-                tile = zero_tile(at_once(), 3)
+                tile = zero_tile(rows_for(3), 3)
                 for o in range(CHANNELS):
                     for ky in range(phase // 2, 5, 2):
                         start = o * SMALL_CHANNEL + SMALL_LEAD + (row - ky // 2) * WIDTH

@@ -61,18 +61,19 @@ class _TileModel(models.PrimitiveModel):
         super().__init__(manager, tile, ir.ArrayType(_VECTOR, tile.rows * tile.columns))
 
 
-@intrinsic
-def at_once(_):
-    """Return how many channels should share what they read: as many as the processor has registers for.
+@intrinsic(prefer_literal=True)
+def rows_for(_, columns):
+    """Return how many rows a tile of so many columns can have without outgrowing the processor's registers.
 
     No constant, which would be a part of what code on disk is compared by: a cluster's processors differ.
     """
-    number = 4 if "+avx512f" in target()[2].split(",") else 2
+    vectors = 12 if "+avx512f" in target()[2].split(",") else 6  # the latter are two registers each
+    rows = types.literal(vectors // columns.literal_value)
 
     def generate(context, builder, signature, arguments):
-        return context.get_constant(types.intp, number)
+        return context.get_constant(types.intp, rows.literal_value)
 
-    return types.literal(number)(), generate
+    return rows(columns), generate
 
 
 @intrinsic(prefer_literal=True)
@@ -124,11 +125,13 @@ def add_weighted(_, tile, weights, at, step, array, start):
     def generate(context, builder, signature, arguments):
         found, w, at, step, x, start = arguments
         scales = _Places(context, builder, weights, w, at, step)
+        start = _disguise(builder, start)
         vectors = _Places(context, builder, array, x, start, start)
-        seen = [vectors.load(0, column) for column in range(tile.columns)]
         spread = [_spread(builder, scales.number(row)) for row in range(tile.rows)]
-        for number, row, column in tile.places():
-            found = _add_product(builder, found, number, spread[row], seen[column])
+        for column in range(tile.columns):
+            seen = vectors.load(0, column)
+            for row in range(tile.rows):
+                found = _add_product(builder, found, row * tile.columns + column, spread[row], seen)
         return found
 
     return tile(tile, weights, types.intp, types.intp, array, types.intp), generate
@@ -143,14 +146,13 @@ def add_products(_, tile, left, at, step, right, starts):
 
     def generate(context, builder, signature, arguments):
         found, q, at, step, x, starts = arguments
-        rows = _Places(context, builder, left, q, at, step)
+        rows = _Places(context, builder, left, q, _disguise(builder, at), step)
         firsts = [rows.load(row, 0) for row in range(tile.rows)]
-        seconds = []
         for column in range(tile.columns):
             start = builder.extract_value(starts, column)
-            seconds.append(_Places(context, builder, right, x, start, start).load(0, 0))
-        for number, row, column in tile.places():
-            found = _add_product(builder, found, number, firsts[row], seconds[column])
+            second = _Places(context, builder, right, x, start, start).load(0, 0)
+            for row in range(tile.rows):
+                found = _add_product(builder, found, row * tile.columns + column, firsts[row], second)
         return found
 
     many = types.UniTuple(types.intp, tile.columns)
@@ -207,6 +209,16 @@ class _Places:
 
 def _tile_type(rows, columns):
     return Tile(rows.literal_value, columns.literal_value)
+
+
+def _disguise(builder, number):
+    """The same number, as one that the compiler knows nothing of.
+
+    It would notice that the taps of a convolution read the same vectors as others, load all of them once and,
+    for lack of registers, write them to memory again.
+    """
+    kind = ir.FunctionType(number.type, [number.type])
+    return builder.asm(kind, "", "=r,0", [number], False)  # no instruction at all
 
 
 def _spread(builder, number):
