@@ -120,12 +120,25 @@ def _selu(value: Any) -> Any:
 
 
 @kernel
+def clear_beside_large(maps: Any) -> None:
+    """Set what lies beside 30 x 30 maps to zero."""
+    for p in range(15, CHANNELS * LARGE_CHANNEL, WIDTH):
+        maps[p] = ZERO
+
+
+@kernel
+def clear_beside_small(maps: Any) -> None:
+    """Set what lies beside 13 x 13 maps to zero."""
+    for p in range(13, CHANNELS * SMALL_CHANNEL, WIDTH):
+        maps[p] = maps[p + 1] = maps[p + 2] = ZERO
+
+
+@kernel
 def _activate_large(maps: Any) -> None:
     """Apply SELU to 30 x 30 maps in place, and set what lies beside them to zero."""
     for p in range(CHANNELS * LARGE_CHANNEL):
         maps[p] = _selu(maps[p])
-    for p in range(15, CHANNELS * LARGE_CHANNEL, WIDTH):
-        maps[p] = ZERO
+    clear_beside_large(maps)
 
 
 @kernel
@@ -136,8 +149,7 @@ def _activate_small(sums: Any, maps: Any) -> None:
         z, y = sums[start:], maps[start:]
         for p in range(SMALL):
             y[p] = _selu(z[p])
-        for p in range(13, SMALL, WIDTH):
-            y[p] = y[p + 1] = y[p + 2] = ZERO
+    clear_beside_small(maps)
 
 
 @kernel

@@ -8,6 +8,8 @@ import numpy as np
 
 from evolution.networks.activations import SELU_ALPHA_SCALE, SELU_SCALE, ZERO
 from evolution.networks.picture_features import (
+    clear_beside_large,
+    clear_beside_small,
     compute_features,
     convolve_large,
     convolve_picture,
@@ -98,10 +100,9 @@ def _features_of_all(
 @kernel
 def _times_slope_large(z: Any, activations: Any) -> None:
     """Multiply z by the slope, with zeros beside the maps."""
-    for plane in range(0, CHANNELS * LARGE_CHANNEL, LARGE_PLANE):
-        q, y = z[plane:], activations[plane:]
-        for p in range(LARGE_PLANE):
-            q[p] = q[p] * _slope(y[p]) if p % WIDTH < 15 else ZERO
+    for p in range(CHANNELS * LARGE_CHANNEL):
+        z[p] *= _slope(activations[p])
+    clear_beside_large(z)
 
 
 @kernel
@@ -111,7 +112,8 @@ def _times_slope_small(z: Any, activations: Any, changes: Any) -> None:
         start = c * SMALL_CHANNEL + SMALL_LEAD
         q, y, d = z[start:], activations[start:], changes[start:]
         for p in range(SMALL):
-            d[p] = q[p] * _slope(y[p]) if p % WIDTH < 13 else ZERO
+            d[p] = q[p] * _slope(y[p])
+    clear_beside_small(changes)
 
 
 @kernel

@@ -128,7 +128,7 @@ def add_weighted(_, tile, weights, at, step, array, start):
         start = _disguise(builder, start)
         vectors = _Places(context, builder, array, x, start, start)
         spread = [_spread(builder, scales.number(row)) for row in range(tile.rows)]
-        for column in range(tile.columns):
+        for column in range(tile.columns):  # the compiler keeps to it: one more register is enough
             seen = vectors.load(0, column)
             for row in range(tile.rows):
                 found = _add_product(builder, found, row * tile.columns + column, spread[row], seen)
@@ -148,11 +148,12 @@ def add_products(_, tile, left, at, step, right, starts):
         found, q, at, step, x, starts = arguments
         rows = _Places(context, builder, left, q, _disguise(builder, at), step)
         firsts = [rows.load(row, 0) for row in range(tile.rows)]
+        seconds = []
         for column in range(tile.columns):
             start = builder.extract_value(starts, column)
-            second = _Places(context, builder, right, x, start, start).load(0, 0)
-            for row in range(tile.rows):
-                found = _add_product(builder, found, row * tile.columns + column, firsts[row], second)
+            seconds.append(_Places(context, builder, right, x, start, start).load(0, 0))
+        for number, row, column in tile.places():
+            found = _add_product(builder, found, number, firsts[row], seconds[column])
         return found
 
     many = types.UniTuple(types.intp, tile.columns)
