@@ -156,8 +156,9 @@ def test_no_solutions_anywhere(tmp_path, capsys):
     assert "expected solutions of figure-1, -3 or -6" in capsys.readouterr().err
 
 
-def test_one_solution_has_no_other(capsys):
-    assert reproduce.main(["beyond-crossover", "--runs", "1"]) == 2
+def test_one_solution_has_no_other(tmp_path, capsys):
+    (tmp_path / "figure-1").symlink_to(RESULTS / "figure-1")
+    assert reproduce.main(["beyond-crossover", "--runs", "1", "--results", str(tmp_path)]) == 2
     assert "expected at least two solutions of figure-1, got 1" in capsys.readouterr().err
 
 

@@ -18,7 +18,8 @@ import numpy as np
 from tqdm import tqdm
 
 from beyond.crossover_children import PLACES, STRANGERS, measure, mutants
-from beyond.crossover_operators import DIVERGENCE, LESSONS, OPERATORS, TOLERANCE
+from beyond.crossover_operators import CONSTANTS, DIVERGENCE, OPERATORS, TOLERANCE
+from beyond.crossover_ways import DOMAIN as PICTURED
 from beyond.crossover_ways import Ways, draw
 from beyond.parents import solutions
 from beyond.study import Study
@@ -41,7 +42,6 @@ DOMAINS: dict[str, tuple[Domain, SuccessCurves]] = {
     "breadcrumb-hard-maze": (BreadcrumbHardMaze(), FIGURE_3),
     "topdown-maze": (TopdownMaze(), FIGURE_6),
 }
-PICTURED = "breadcrumb-hard-maze"
 MEASURES = ("solves", "keeps the first", "keeps the second")
 
 
@@ -77,9 +77,7 @@ class Children(Computation):
             "domain": describe(DOMAINS[self.name][0]),
             "solutions": describe(self.solutions),
             "kind": self.kind,
-            "divergence": DIVERGENCE,
-            "tolerance": TOLERANCE,
-            "lessons": LESSONS,
+            **CONSTANTS,
             "operators": list(OPERATORS),
             "seed": self.seed,
         }
@@ -139,7 +137,7 @@ class Crossover(Study):
                 result = self._data(request.results, name, kind)
                 command = request.command(self.name)
                 jobs.append(Children(result, request.seed, name, kind, found, command=command))
-            if name == PICTURED:
+            if name == PICTURED.name:
                 jobs.append(Ways(self._ways(request.results), request.seed, found, command=command))
         if not jobs:
             raise ValueError(f"expected solutions of figure-1, -3 or -6 in {request.results}: run them first")

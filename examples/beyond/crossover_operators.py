@@ -17,6 +17,7 @@ from safe_mutation.line_search import search
 
 DIVERGENCE, TOLERANCE = 0.03, 0.1
 LESSONS: dict[str, Any] = {"steps": 200, "learning_rate": 0.01}
+CONSTANTS = {"divergence": DIVERGENCE, "tolerance": TOLERANCE, "lessons": LESSONS}  # of all of them
 
 
 @dataclass(frozen=True)

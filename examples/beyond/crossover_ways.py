@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from beyond.crossover_children import kept_experiences, offspring, pair
-from beyond.crossover_operators import DIVERGENCE, LESSONS, OPERATORS, TOLERANCE
+from beyond.crossover_operators import CONSTANTS, OPERATORS
 from evolution.domains.breadcrumb_hard_maze import BreadcrumbHardMaze
 from evolution.domains.hard_maze_picture import CHAMPION, draw_maze, draw_paths
 from evolution.record import describe
@@ -49,9 +49,7 @@ class Ways(Computation):
         return {
             "domain": describe(DOMAIN),
             "solutions": describe(self.solutions),
-            "divergence": DIVERGENCE,
-            "tolerance": TOLERANCE,
-            "lessons": LESSONS,
+            **CONSTANTS,
             "operators": list(PICTURED),
             "seed": self.seed,
         }

@@ -49,7 +49,8 @@ def runs_of(files: Sequence[Path]) -> list[dict[str, Any]]:
     where: dict[int, Path] = {}
     for file, content, record in zip(files, contents, records, strict=True):
         refuse_other(file, record | same, records[0] | same)
-        for number, _ in enumerate(content["runs"], record.get("first", 0)):
+        first = record.get("first", 0)
+        for number in range(first, first + len(content["runs"])):
             if (other := where.setdefault(number, file)) != file:
                 raise ValueError(
                     f"expected each replicate once, got number {number} in {other} and in {file}"
