@@ -191,20 +191,6 @@ def test_finalists_are_drawn_and_listed_as_far_as_they_are_there(tmp_path):
     assert set(tables) == {"targets", "finalists in topdown-maze", "finalists in toy, gradient washout"}
 
 
-def test_the_pilot_stands_in_for_methods_without_runs_of_figure_8(tmp_path):
-    write(tmp_path / "first-person-pilot" / "slow-sideways-SM-G-SUM-16000.json", [9000, None])
-    write(tmp_path / "first-person-pilot" / "slow-sideways-SM-G-SUM-3000.json", [None, None])
-    write(tmp_path / "first-person-pilot" / "easy-SM-G-SUM-16000.json", [200, 300])
-    found = published(tmp_path, "first-person-maze")
-    assert {name: runs.tolist() for name, runs in found.items()} == {"SM-G-SUM": [9000, np.inf]}
-    for method, evaluations in (("control", [None]), ("SM-G-SUM", [7000])):
-        write(tmp_path / "figure-8" / f"{method}.json", evaluations)
-        found = published(tmp_path, "first-person-maze")
-        assert {"control", "SM-G-SUM"} == set(found)
-        assert found[method].tolist() == [np.inf if at is None else at for at in evaluations]
-    assert found["control"].tolist() == [np.inf]
-
-
 def test_finalists_cut_short_are_compared_within_their_budget(tmp_path):
     write(tmp_path / "figure-8" / "control.json", [900, 17_000, None])
     FINALISTS.draw(tmp_path)  # nothing, as there are only others' runs

@@ -8,9 +8,11 @@ import torch
 from torch import nn
 
 import reproduce
+from beyond.study import draw_success
 from beyond.sums import SUMS, FreeSum
 from records_of_studies import beside_the_default
 from safe_mutation import SMGSum
+from test_race import write
 from uneven import Uneven, noise_behind
 
 
@@ -59,3 +61,28 @@ def test_a_small_study_runs_from_the_command_line(tmp_path):
     assert (folder / "sums" / "sums.png").exists()
     page = (folder / "README.md").read_text()
     assert page.count("| SM-G-SUM, 0.03, raised to 0.01 | 0/1 | never |") == 3
+
+
+def test_runs_cut_short_and_whole_ones_are_compared_within_the_same_budget(tmp_path, monkeypatch):
+    budgets = []
+
+    def draw(ax, evaluations, budget, **style):
+        budgets.append(budget)
+        draw_success(ax, evaluations, budget, **style)
+
+    monkeypatch.setattr("beyond.against_fixed.draw_success", draw)
+    whole = {"record": {"max_evaluations": 50_000}}
+    write(tmp_path / "figure-8" / "SM-G-SUM.json", [9000, 24_000, None], **whole)
+    short = tmp_path / "beyond" / "sums" / "first-person-maze" / "BoldMutation.2-3.json"
+    write(short, [14_000, None], record={"first": 2, "max_evaluations": 16_000})  # a later part, the only one
+    text = SUMS.tables(tmp_path)["sums in first-person-maze"]
+    assert "| SM-G-SUM of the paper | 1/3 | never |" in text
+    assert "| BoldMutation | 1/2 | " in text
+    SUMS.draw(tmp_path)
+    assert budgets == [16_000, 16_000]
+
+    fixed = tmp_path / "beyond" / "finalists" / "first-person-maze" / "SM-G-SO-1-0.03.json"
+    write(fixed, [10_000, None], record={"max_evaluations": 12_000})
+    text = SUMS.tables(tmp_path)["sums in first-person-maze"]
+    assert "| BoldMutation | 0/2 | never |" in text
+    assert "| fixed, 0.03 | 1/2 | " in text

@@ -12,7 +12,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 
 from beyond import comparison
-from beyond.comparison import Runs, published, within
+from beyond.comparison import Runs, published, shortest, within
 from beyond.directions import DIVERGENCES, INCUMBENT
 from beyond.finalists import FINALISTS, budget_of
 from beyond.race import DOMAIN_NAMES, GUESS, SEMIFINALS
@@ -32,10 +32,10 @@ OF_THE_PAPER = " of the paper"
 GREYS = dict(zip(FIXED, ("#d1d5db", "#6b7280", "#111827"), strict=True))
 
 
-def fixed(results: Path, domain: str) -> Runs:
-    """The runs of fixed divergences, as far as they have run in a domain: 20 of each."""
+def fixed(results: Path, domain: str) -> dict[str, Path]:
+    """The results of fixed divergences in a domain, 20 runs of each; not all of them need be there."""
     others = SEMIFINALS if domain in DOMAIN_NAMES else FINALISTS
-    return finished({name: others.file(results, domain, one) for name, one in FIXED.items()})
+    return {name: others.file(results, domain, one) for name, one in FIXED.items()}
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class AgainstFixed(Study):
         size = (5.2 * len(found), 3.8)
         figure, axes = plt.subplots(1, len(found), figsize=size, layout="constrained", squeeze=False)
         for ax, (domain, runs) in zip(axes[0], found.items(), strict=True):
-            budget = budget_of(domain)
+            budget = self._budget(results, domain)
             for name, evaluations in runs.items():
                 draw_success(ax, evaluations, budget, color=self.variants[name].colour, label=name)
             for name, evaluations in self._references(results, domain).items():
@@ -119,20 +119,26 @@ class AgainstFixed(Study):
         return self.name.removeprefix("beyond-")
 
     def _references(self, results: Path, domain: str) -> Runs:
-        """The runs that a domain's are compared with, by name, as far as they have run."""
-        paper = within(published(results, domain), budget_of(domain)) if self.paper else {}
-        return {
-            **fixed(results, domain),
+        """The runs that a domain's are compared with, by name, as far as they have run, to its budget."""
+        paper = published(results, domain) if self.paper else {}
+        references = {
+            **finished(fixed(results, domain)),
             **{method + OF_THE_PAPER: paper[method] for method in self.paper if method in paper},
         }
+        return within(references, self._budget(results, domain))
 
     def _finished(self, results: Path) -> dict[str, Runs]:
-        """The runs that have finished, by domain and name; no domain in which none has."""
-        found = {
-            domain: finished({name: self._file(results, domain, one) for name, one in self.variants.items()})
-            for domain in self.domains
-        }
-        return {domain: runs for domain, runs in found.items() if runs}
+        """The runs that have finished, by domain and name, to its budget; no domain in which none has."""
+        found = {domain: finished(self._files(results, domain)) for domain in self.domains}
+        return {domain: within(runs, self._budget(results, domain)) for domain, runs in found.items() if runs}
+
+    def _budget(self, results: Path, domain: str) -> int:
+        """Evaluations of a run, fewer where ``--max-evaluations`` has cut runs that are there."""
+        files = (*self._files(results, domain).values(), *fixed(results, domain).values())
+        return shortest(files, budget_of(domain))
+
+    def _files(self, results: Path, domain: str) -> dict[str, Path]:
+        return {name: self._file(results, domain, one) for name, one in self.variants.items()}
 
     def _file(self, results: Path, domain: str, variant: Variant) -> Path:
         return self.folder(results) / domain / f"{variant.stem}.json"

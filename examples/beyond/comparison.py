@@ -6,7 +6,7 @@ that did not. P-values are corrected for the number of comparisons in a table (H
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 from scipy.stats import mannwhitneyu
 
 from evolution.atomic_file import read_json
-from paper.figures.first_person_pilot import PILOT
+from evolution.parts import parts
 from paper.figures.large_networks import FIGURE_4
 from paper.figures.pixel_mazes import FIGURE_6, FIGURE_8
 from paper.figures.success_curves import FIGURE_1, FIGURE_3, SuccessCurves
@@ -32,16 +32,12 @@ Runs = Mapping[str, np.ndarray]  # name -> evaluations (R,) at which its runs we
 def published(results: Path, domain: str) -> dict[str, np.ndarray]:
     """The runs of the paper's methods in a domain, those of further seeds included, as far as they are there.
 
-    Of the First-person Maze the pilot's, which are fewer and shorter, for methods without runs of figure 8.
-
     Runs by another rule than table S2's of whom a child replaces are left out: they compare with nothing.
     """
     if domain not in PAPER:
         return {}
     figure = PAPER[domain]
     runs = figure.solved(results) | figure.pooled(results)
-    if figure is FIGURE_8:
-        runs = PILOT.solved(results) | runs
     folders = (results / figure.name, results / "more" / figure.name)
     rule = getattr(TABLE_S2[domain].algorithm, "removal", None)
     files = {method: [folder / f"{method}.json" for folder in folders] for method in runs}
@@ -55,6 +51,12 @@ def published(results: Path, domain: str) -> dict[str, np.ndarray]:
 def within(runs: Runs, budget: float) -> dict[str, np.ndarray]:
     """Runs as they would be with a smaller budget: those that were solved later are not solved."""
     return {name: np.where(solved <= budget, solved, np.inf) for name, solved in runs.items()}
+
+
+def shortest(results: Iterable[Path], planned: int) -> int:
+    """The smallest budget of runs that are there: as planned, or less where ``--max-evaluations`` cut it."""
+    records = [read_json(file).get("record", {}) for result in results for file in parts(result)]
+    return min([planned, *(record.get("max_evaluations", planned) for record in records)])
 
 
 def removal(result: Path) -> str | None:

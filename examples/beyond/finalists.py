@@ -15,12 +15,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from beyond.comparison import published, table, within
+from beyond.comparison import published, shortest, table, within
 from beyond.directions import CHALLENGER, INCUMBENT, SETTINGS, Setting
 from beyond.race import DOMAIN_NAMES, GUESS, SEMIFINALS
 from beyond.study import COLOURS, Study, file_name
 from beyond.targets import TARGETS, verdicts
-from evolution.atomic_file import read_json
 from evolution.domains import DOMAINS
 from evolution.domains.toy import Toy
 from evolution.experiment import Experiment
@@ -119,10 +118,7 @@ class Finalists(Study):
 
     def _budget(self, results: Path, place: str) -> int:
         """Evaluations of a run, fewer where ``--max-evaluations`` has cut the runs that are there."""
-        files = [file for one in SETTINGS if (file := self.file(results, place, one)).exists()]
-        records = [read_json(file).get("record", {}) for file in files]
-        planned = budget_of(place)
-        return min([planned, *(record.get("max_evaluations", planned) for record in records)])
+        return shortest((self.file(results, place, one) for one in SETTINGS), budget_of(place))
 
     def _references(self, results: Path, place: str) -> dict[str, np.ndarray]:
         """The runs of the paper's methods, as they would be with the finalists' budget."""

@@ -11,11 +11,9 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from evolution.domains.first_person_maze import FirstPersonMaze
 from evolution.experiment import Experiment
-from evolution.result import finished, solved_at
+from evolution.result import solved_at
 from paper.distance import paper_curves
 from paper.figure import Figure, Job, Request
 from paper.markdown import markdown_table
@@ -93,12 +91,6 @@ class FirstPersonPilot(Figure):
         """Every round, as far as it has run."""
         tables = [self._table(results, one) for one in ROUNDS]
         return {self.name: "\n".join(table for table in tables if table)} if any(tables) else {}
-
-    def solved(self, results: Path) -> dict[str, np.ndarray]:
-        """Runs of the default setting in the last round: the longest there are before figure 8."""
-        [name] = (name for name, maze in SETTINGS.items() if maze == FirstPersonMaze())
-        last = ROUNDS[-1]
-        return finished({method: self._file(results, name, method, last.budget) for method in last.methods})
 
     def _taking_part(self, results: Path, number: int) -> list[str]:
         """Names of a round's settings: those nearest to the paper in the round before."""
