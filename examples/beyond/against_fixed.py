@@ -100,7 +100,7 @@ class AgainstFixed(Study):
                 colour = GREYS.get(name) or COLOURS[name.removesuffix(OF_THE_PAPER)]
                 draw_success(ax, evaluations, budget, color=colour, linestyle="--", label=name)
             ax.set(title=domain, xlabel="evaluations", ylabel="share of runs solved")
-            ax.legend(fontsize=8, loc="lower right")
+            ax.legend(fontsize=8)
             ax.grid(alpha=0.25)
         save_figure(figure, self.folder(results) / self._title)
 
