@@ -12,6 +12,7 @@ from beyond.comparison import compare, holm, published, table
 from beyond.directions import CHALLENGER, INCUMBENT, SETTINGS, Setting
 from beyond.finalists import FINALISTS
 from beyond.race import DIRECTIONS, DOMAIN_NAMES, SEMIFINALS
+from beyond.study import draw_success
 from beyond.targets import verdicts
 from evolution.atomic_file import write_json
 from evolution.record import describe
@@ -141,6 +142,29 @@ def test_the_papers_runs_are_compared_within_the_rounds_budget(tmp_path):
     text = DIRECTIONS.tables(tmp_path)[f"directions in {domain}"]
     assert "| control of the paper |  |  | 1/3 | never |" in text
     assert text.endswith("1 of 27 have finished.\n")
+
+
+def test_rounds_cut_short_are_compared_within_their_budget(tmp_path, monkeypatch):
+    budgets = set()
+
+    def draw(ax, evaluations, budget, **style):
+        budgets.add(budget)
+        draw_success(ax, evaluations, budget, **style)
+
+    monkeypatch.setattr("beyond.race.draw_success", draw)
+    one, other = SETTINGS[:2]
+    monkeypatch.setattr(race, "SETTINGS", [one, other])
+    for domain in DOMAIN_NAMES:
+        write(DIRECTIONS.file(tmp_path, domain, one), [900, None], record={"max_evaluations": 1000})
+        write(DIRECTIONS.file(tmp_path, domain, other), [1100, 1200], record={"max_evaluations": 30_000})
+    write(tmp_path / "figure-1" / "control.json", [900, 1100])
+    text = DIRECTIONS.tables(tmp_path)[f"directions in {DOMAIN_NAMES[0]}"]
+    assert "| control of the paper |  |  | 1/2 | never |" in text
+    assert "| 1/2 | never | 1 |" in text
+    assert "| 0/2 | never | 1 |" in text
+    DIRECTIONS.draw(tmp_path)
+    assert budgets == {1000}
+    assert DIRECTIONS.best(tmp_path, 1) == [one]
 
 
 def test_machines_share_the_searches(tmp_path):

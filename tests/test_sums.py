@@ -71,8 +71,8 @@ def test_runs_cut_short_and_whole_ones_are_compared_within_the_same_budget(tmp_p
         draw_success(ax, evaluations, budget, **style)
 
     monkeypatch.setattr("beyond.against_fixed.draw_success", draw)
-    whole = {"record": {"max_evaluations": 50_000}}
-    write(tmp_path / "figure-8" / "SM-G-SUM.json", [9000, 24_000, None], **whole)
+    whole = tmp_path / "figure-8" / "SM-G-SUM.json"
+    write(whole, [9000, 24_000, None], record={"max_evaluations": 50_000})
     short = tmp_path / "beyond" / "sums" / "first-person-maze" / "BoldMutation.2-3.json"
     write(short, [14_000, None], record={"first": 2, "max_evaluations": 16_000})  # a later part, the only one
     text = SUMS.tables(tmp_path)["sums in first-person-maze"]

@@ -19,7 +19,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from beyond.comparison import published, table, within
+from beyond.comparison import published, shortest, table, within
 from beyond.directions import DIVERGENCES, EXPONENTS, SETTINGS, Setting
 from beyond.study import COLOURS, Study, draw_success
 from evolution.domains import DOMAINS
@@ -89,8 +89,13 @@ class Round(Study):
         return self.searches(request, experiments)
 
     def solved(self, results: Path, domain: str) -> dict[str, np.ndarray]:
-        """The runs of the settings that have finished in a domain."""
-        return finished({one.name: self.file(results, domain, one) for one in SETTINGS})
+        """The runs of the settings that have finished in a domain, to its budget."""
+        runs = finished({one.name: self.file(results, domain, one) for one in SETTINGS})
+        return within(runs, self.budget(results, domain))
+
+    def budget(self, results: Path, domain: str) -> int:
+        """Evaluations of a run, fewer where ``--max-evaluations`` has cut runs that are there."""
+        return shortest((self.file(results, domain, one) for one in SETTINGS), self.max_evaluations)
 
     def best(self, results: Path, number: int) -> list[Setting]:
         """The settings that need the fewest evaluations where they do worst.
@@ -105,8 +110,9 @@ class Round(Study):
                 f"expected results of {2 * len(settings)} searches in {self.folder(results)}, "
                 f"{missing} are missing: run {self.name} first"
             )
+        budgets = {domain: self.budget(results, domain) for domain in DOMAIN_NAMES}
         scores = {
-            one.name: [mean_evaluations(found[one.name], self.max_evaluations) for found in solved.values()]
+            one.name: [mean_evaluations(found[one.name], budgets[domain]) for domain, found in solved.items()]
             for one in settings
         }
         ratios = worst_ratios(scores)
@@ -115,8 +121,8 @@ class Round(Study):
     def draw(self, results: Path) -> None:
         """Success curves: a figure for each domain, a panel for each divergence."""
         for domain in DOMAIN_NAMES:
-            if solved := self.solved(results, domain):
-                self._draw(domain, solved, published(results, domain), self.folder(results) / domain)
+            if self.solved(results, domain):
+                self._draw(results, domain)
 
     def tables(self, results: Path) -> dict[str, str]:
         """A table for each domain, of the settings that have finished."""
@@ -127,15 +133,14 @@ class Round(Study):
         for domain in DOMAIN_NAMES:
             if solved := self.solved(results, domain):
                 known = labels if self.previous is None else {name: labels[name] for name in solved}
-                references = within(published(results, domain), self.max_evaluations)
+                references = within(published(results, domain), self.budget(results, domain))
                 blocks[f"{title} in {domain}"] = table(header, known, solved, references)
         return blocks
 
-    def _draw(
-        self, domain: str, solved: Mapping[str, np.ndarray], references: Mapping[str, np.ndarray], stem: Path
-    ) -> None:
+    def _draw(self, results: Path, domain: str) -> None:
         """The curves of a domain, the paper's control and its fastest method, dotted, in each panel."""
-        budget = self.max_evaluations
+        solved, references = self.solved(results, domain), published(results, domain)
+        budget = self.budget(results, domain)
         figure, axes = plt.subplots(1, len(DIVERGENCES), figsize=(13, 3.8), layout="constrained", sharey=True)
         fastest = min(references, key=lambda method: mean_evaluations(references[method], budget), default="")
         shown = [method for method in dict.fromkeys(("control", fastest)) if method in references]
@@ -157,7 +162,7 @@ class Round(Study):
             label: line for handles, labels in entries for line, label in zip(handles, labels, strict=True)
         }
         figure.legend(lines.values(), lines.keys(), fontsize=8, loc="outside right center")
-        save_figure(figure, stem)
+        save_figure(figure, self.folder(results) / domain)
 
 
 DIRECTIONS = Round("beyond-directions", runs=8, max_evaluations=30_000)
