@@ -91,11 +91,7 @@ class Round(Study):
     def solved(self, results: Path, domain: str) -> dict[str, np.ndarray]:
         """The runs of the settings that have finished in a domain, to its budget."""
         runs = finished({one.name: self.file(results, domain, one) for one in SETTINGS})
-        return within(runs, self.budget(results, domain))
-
-    def budget(self, results: Path, domain: str) -> int:
-        """Evaluations of a run, fewer where ``--max-evaluations`` has cut runs that are there."""
-        return shortest((self.file(results, domain, one) for one in SETTINGS), self.max_evaluations)
+        return within(runs, self._budget(results, domain))
 
     def best(self, results: Path, number: int) -> list[Setting]:
         """The settings that need the fewest evaluations where they do worst.
@@ -110,7 +106,7 @@ class Round(Study):
                 f"expected results of {2 * len(settings)} searches in {self.folder(results)}, "
                 f"{missing} are missing: run {self.name} first"
             )
-        budgets = {domain: self.budget(results, domain) for domain in DOMAIN_NAMES}
+        budgets = {domain: self._budget(results, domain) for domain in DOMAIN_NAMES}
         scores = {
             one.name: [mean_evaluations(found[one.name], budgets[domain]) for domain, found in solved.items()]
             for one in settings
@@ -121,8 +117,8 @@ class Round(Study):
     def draw(self, results: Path) -> None:
         """Success curves: a figure for each domain, a panel for each divergence."""
         for domain in DOMAIN_NAMES:
-            if self.solved(results, domain):
-                self._draw(results, domain)
+            if solved := self.solved(results, domain):
+                self._draw(results, domain, solved)
 
     def tables(self, results: Path) -> dict[str, str]:
         """A table for each domain, of the settings that have finished."""
@@ -133,14 +129,17 @@ class Round(Study):
         for domain in DOMAIN_NAMES:
             if solved := self.solved(results, domain):
                 known = labels if self.previous is None else {name: labels[name] for name in solved}
-                references = within(published(results, domain), self.budget(results, domain))
+                references = within(published(results, domain), self._budget(results, domain))
                 blocks[f"{title} in {domain}"] = table(header, known, solved, references)
         return blocks
 
-    def _draw(self, results: Path, domain: str) -> None:
+    def _budget(self, results: Path, domain: str) -> int:
+        """Evaluations of a run, fewer where ``--max-evaluations`` has cut runs that are there."""
+        return shortest((self.file(results, domain, one) for one in SETTINGS), self.max_evaluations)
+
+    def _draw(self, results: Path, domain: str, solved: Mapping[str, np.ndarray]) -> None:
         """The curves of a domain, the paper's control and its fastest method, dotted, in each panel."""
-        solved, references = self.solved(results, domain), published(results, domain)
-        budget = self.budget(results, domain)
+        references, budget = published(results, domain), self._budget(results, domain)
         figure, axes = plt.subplots(1, len(DIVERGENCES), figsize=(13, 3.8), layout="constrained", sharey=True)
         fastest = min(references, key=lambda method: mean_evaluations(references[method], budget), default="")
         shown = [method for method in dict.fromkeys(("control", fastest)) if method in references]
