@@ -240,20 +240,14 @@ def test_the_last_of_many_searches_shows_its_progress(tmp_path, capsys):
 def test_targets_reached_and_missed():
     fast, failing = np.full(60, 10_000.0), np.concatenate([np.full(49, 9_000.0), np.full(11, np.inf)])
     control = np.full(20, 19_000.0)
-    runs = {
-        "recurrent-parity": {"new": fast, "late": 3 * fast},
-        "breadcrumb-hard-maze": {"new": failing},
-        "large-scale-101": {"new": fast},
-        "first-person-maze": {"new": failing, "quick": fast},
+    other = {"control": control, "SM-R": np.full(20, 9_000.0)}
+    finished = {
+        "recurrent-parity": ({"new": fast, "late": 3 * fast}, other, 100_000),
+        "breadcrumb-hard-maze": ({"new": failing}, {"control": np.full(20, np.inf)}, 100_000),
+        "large-scale-101": ({"new": fast}, {}, 100_000),
+        "first-person-maze": ({"new": failing, "quick": fast}, {}, 16_000),
     }
-    references = {
-        "recurrent-parity": {"control": control, "SM-R": np.full(20, 9_000.0)},
-        "breadcrumb-hard-maze": {"control": np.full(20, np.inf)},
-        "large-scale-101": {},
-        "first-person-maze": {},
-    }
-    budgets = dict.fromkeys(runs, 100_000) | {"first-person-maze": 16_000}
-    parity, late, maze, large, cut, quick = verdicts(runs, references, budgets).splitlines()[2:]
+    parity, late, maze, large, cut, quick = verdicts(finished).splitlines()[2:]
     assert "| 50% of the runs by 20,000 | yes: 60/60, median 10.0k | **no**: slower than SM-R (p = " in parity
     assert parity.endswith("| **no**: 1.9 times |")
     assert "| **no**: 0/60, median 30.0k | **no**: slower than control" in late

@@ -12,7 +12,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 
 from beyond import comparison
-from beyond.comparison import Runs, published, shortest, within
+from beyond.comparison import Runs, comparable, published, within
 from beyond.directions import DIVERGENCES, INCUMBENT
 from beyond.finalists import FINALISTS, budget_of
 from beyond.race import DOMAIN_NAMES, GUESS, SEMIFINALS
@@ -20,7 +20,6 @@ from beyond.study import COLOURS, Study, draw_success
 from evolution.breed import Operator
 from evolution.domains import DOMAINS
 from evolution.experiment import Experiment
-from evolution.result import finished
 from paper.figure import Job, Request
 from paper.style import save_figure
 
@@ -92,11 +91,10 @@ class AgainstFixed(Study):
             return
         size = (5.2 * len(found), 3.8)
         figure, axes = plt.subplots(1, len(found), figsize=size, layout="constrained", squeeze=False)
-        for ax, (domain, runs) in zip(axes[0], found.items(), strict=True):
-            budget = self._budget(results, domain)
+        for ax, (domain, (runs, references, budget)) in zip(axes[0], found.items(), strict=True):
             for name, evaluations in runs.items():
                 draw_success(ax, evaluations, budget, color=self.variants[name].colour, label=name)
-            for name, evaluations in self._references(results, domain).items():
+            for name, evaluations in references.items():
                 colour = GREYS.get(name) or COLOURS[name.removesuffix(OF_THE_PAPER)]
                 draw_success(ax, evaluations, budget, color=colour, linestyle="--", label=name)
             ax.set(title=domain, xlabel="evaluations", ylabel="share of runs solved")
@@ -108,34 +106,29 @@ class AgainstFixed(Study):
         """Runs solved, median and corrected p against each fixed divergence, a table for each domain."""
         labels = {name: [name] for name in self.variants}
         return {
-            f"{self._title} in {domain}": comparison.table(
-                ["D"], labels, runs, self._references(results, domain), reference="{}"
-            )
-            for domain, runs in self._finished(results).items()
+            f"{self._title} in {domain}": comparison.table(["D"], labels, runs, references, reference="{}")
+            for domain, (runs, references, _) in self._finished(results).items()
         }
 
     @property
     def _title(self) -> str:
         return self.name.removeprefix("beyond-")
 
-    def _references(self, results: Path, domain: str) -> Runs:
-        """The runs that a domain's are compared with, by name, as far as they have run, to its budget."""
-        paper = published(results, domain) if self.paper else {}
-        references = {
-            **finished(fixed(results, domain)),
-            **{method + OF_THE_PAPER: paper[method] for method in self.paper if method in paper},
-        }
-        return within(references, self._budget(results, domain))
+    def _finished(self, results: Path) -> dict[str, tuple[Runs, Runs, int]]:
+        """By domain the runs that have finished, those they are compared with, and the budget of both.
 
-    def _finished(self, results: Path) -> dict[str, Runs]:
-        """The runs that have finished, by domain and name, to its budget; no domain in which none has."""
-        found = {domain: finished(self._files(results, domain)) for domain in self.domains}
-        return {domain: within(runs, self._budget(results, domain)) for domain, runs in found.items() if runs}
-
-    def _budget(self, results: Path, domain: str) -> int:
-        """Evaluations of a run, fewer where ``--max-evaluations`` has cut runs that are there."""
-        files = (*self._files(results, domain).values(), *fixed(results, domain).values())
-        return shortest(files, budget_of(domain))
+        No domain in which none has finished; of what they are compared with, what has.
+        """
+        found: dict[str, tuple[Runs, Runs, int]] = {}
+        for domain in self.domains:
+            known = fixed(results, domain)
+            finished, budget = comparable(self._files(results, domain) | known, budget_of(domain))
+            references = {name: finished.pop(name) for name in known if name in finished}
+            if finished:
+                paper = within(published(results, domain), budget) if self.paper else {}
+                references |= {name + OF_THE_PAPER: paper[name] for name in self.paper if name in paper}
+                found[domain] = (finished, references, budget)
+        return found
 
     def _files(self, results: Path, domain: str) -> dict[str, Path]:
         return {name: self._file(results, domain, one) for name, one in self.variants.items()}

@@ -6,7 +6,7 @@ that did not. P-values are corrected for the number of comparisons in a table (H
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from scipy.stats import mannwhitneyu
 
 from evolution.atomic_file import read_json
 from evolution.parts import parts
+from evolution.result import finished
 from paper.figures.large_networks import FIGURE_4
 from paper.figures.pixel_mazes import FIGURE_6, FIGURE_8
 from paper.figures.success_curves import FIGURE_1, FIGURE_3, SuccessCurves
@@ -53,10 +54,16 @@ def within(runs: Runs, budget: float) -> dict[str, np.ndarray]:
     return {name: np.where(solved <= budget, solved, np.inf) for name, solved in runs.items()}
 
 
-def shortest(results: Iterable[Path], planned: int) -> int:
-    """The smallest budget of runs that are there: as planned, or less where ``--max-evaluations`` cut it."""
-    records = [read_json(file).get("record", {}) for result in results for file in parts(result)]
-    return min([planned, *(record.get("max_evaluations", planned) for record in records)])
+def comparable(results: Mapping[str, Path], planned: int) -> tuple[dict[str, np.ndarray], int]:
+    """The runs that are there, by name, as they would be with the smallest budget of any; and that budget.
+
+    Args:
+        results: The result file of each name.
+        planned: Evaluations of a run where ``--max-evaluations`` has cut none.
+    """
+    records = [read_json(file).get("record", {}) for result in results.values() for file in parts(result)]
+    budget = min([planned, *(record.get("max_evaluations", planned) for record in records)])
+    return within(finished(results), budget), budget
 
 
 def removal(result: Path) -> str | None:

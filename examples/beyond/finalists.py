@@ -13,9 +13,8 @@ from itertools import product
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import numpy as np
 
-from beyond.comparison import published, shortest, table, within
+from beyond.comparison import Runs, comparable, published, table, within
 from beyond.directions import CHALLENGER, INCUMBENT, SETTINGS, Setting
 from beyond.race import DOMAIN_NAMES, GUESS, SEMIFINALS
 from beyond.study import COLOURS, Study, file_name
@@ -23,7 +22,6 @@ from beyond.targets import TARGETS, verdicts
 from evolution.domains import DOMAINS
 from evolution.domains.toy import Toy
 from evolution.experiment import Experiment
-from evolution.result import finished
 from paper.figure import Job, Request
 from paper.figures.success_curves import draw_curve
 from paper.style import METHODS, save_figure
@@ -65,10 +63,9 @@ class Finalists(Study):
     def draw(self, results: Path) -> None:
         """A figure of success curves for each domain, with those of the paper's methods."""
         for domain in RUNS:
-            runs, references = self._runs(results, domain), self._references(results, domain)
+            runs, references, budget = self._finished(results, domain)
             if not runs:
                 continue
-            budget = self._budget(results, domain)
             figure, ax = plt.subplots(figsize=(8.4, 4.5), layout="constrained")
             for method in METHODS:
                 if method in references:
@@ -85,16 +82,14 @@ class Finalists(Study):
         labels = {one.name: one.label for one in SETTINGS}
         header = ("direction", "exponent", "D")
         places = (*RUNS, *(f"toy, {task}" for task in TOY_TASKS))
-        found = {place: runs for place in places if (runs := self._runs(results, place))}
+        found = {place: self._finished(results, place) for place in places}
+        found = {place: finished for place, finished in found.items() if finished[0]}
         if not found:
             return {}
-        references = {place: self._references(results, place) for place in found}
-        domains = {place: found[place] for place in RUNS if place in found}
-        budgets = {place: self._budget(results, place) for place in domains}
-        blocks = {"targets": verdicts(domains, references, budgets)}
-        for place, runs in found.items():
+        blocks = {"targets": verdicts({place: found[place] for place in RUNS if place in found})}
+        for place, (runs, references, _) in found.items():
             known = {name: labels[name] for name in runs}
-            blocks[f"finalists in {place}"] = table(header, known, runs, references[place])
+            blocks[f"finalists in {place}"] = table(header, known, runs, references)
         return blocks
 
     def file(self, results: Path, place: str, setting: Setting) -> Path:
@@ -111,24 +106,16 @@ class Finalists(Study):
                 plain = setting.experiment(DOMAINS[domain](), request, runs, budget_of(domain))
                 yield domain, replace(plain, guess=GUESS), setting
 
-    def _runs(self, results: Path, place: str) -> dict[str, np.ndarray]:
-        """The runs that are there, as they would be with the shortest one's budget."""
-        runs = finished({one.name: self.file(results, place, one) for one in SETTINGS})
-        return within(runs, self._budget(results, place)) if place in RUNS else runs
-
-    def _budget(self, results: Path, place: str) -> int:
-        """Evaluations of a run, fewer where ``--max-evaluations`` has cut the runs that are there."""
-        return shortest((self.file(results, place, one) for one in SETTINGS), budget_of(place))
-
-    def _references(self, results: Path, place: str) -> dict[str, np.ndarray]:
-        """The runs of the paper's methods, as they would be with the finalists' budget."""
-        references = published(results, place)
-        return within(references, self._budget(results, place)) if references else {}
+    def _finished(self, results: Path, place: str) -> tuple[Runs, Runs, int]:
+        """The runs that are there, those of the paper's methods, and the budget they are compared within."""
+        files = {one.name: self.file(results, place, one) for one in SETTINGS}
+        runs, budget = comparable(files, budget_of(place))
+        return runs, within(published(results, place), budget), budget
 
 
-def budget_of(domain: str) -> int:
-    """Evaluations of a run."""
-    return BUDGETS.get(domain, TABLE_S2[domain].max_evaluations)
+def budget_of(place: str) -> int:
+    """Evaluations of a run in a domain or a task of the toy model."""
+    return BUDGETS.get(place, TABLE_S2[place.partition(",")[0]].max_evaluations)
 
 
 FINALISTS = Finalists("beyond-finalists")

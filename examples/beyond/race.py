@@ -19,12 +19,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from beyond.comparison import published, shortest, table, within
+from beyond.comparison import comparable, published, table, within
 from beyond.directions import DIVERGENCES, EXPONENTS, SETTINGS, Setting
 from beyond.study import COLOURS, Study, draw_success
 from evolution.domains import DOMAINS
 from evolution.experiment import Experiment
-from evolution.result import finished
 from paper.figure import Job, Request
 from paper.statistics import mean_evaluations
 from paper.style import save_figure
@@ -88,11 +87,6 @@ class Round(Study):
             experiments[self.file(request.results, domain, setting)] = replace(plain, guess=GUESS)
         return self.searches(request, experiments)
 
-    def solved(self, results: Path, domain: str) -> dict[str, np.ndarray]:
-        """The runs of the settings that have finished in a domain, to its budget."""
-        runs = finished({one.name: self.file(results, domain, one) for one in SETTINGS})
-        return within(runs, self._budget(results, domain))
-
     def best(self, results: Path, number: int) -> list[Setting]:
         """The settings that need the fewest evaluations where they do worst.
 
@@ -100,15 +94,14 @@ class Round(Study):
             ValueError: If a setting has not run; the message says how many.
         """
         settings = self.settings(results)
-        solved = {domain: self.solved(results, domain) for domain in DOMAIN_NAMES}
-        if missing := sum(one.name not in found for one in settings for found in solved.values()):
+        finished = [self._finished(results, domain) for domain in DOMAIN_NAMES]
+        if missing := sum(one.name not in solved for one in settings for solved, _ in finished):
             raise ValueError(
                 f"expected results of {2 * len(settings)} searches in {self.folder(results)}, "
                 f"{missing} are missing: run {self.name} first"
             )
-        budgets = {domain: self._budget(results, domain) for domain in DOMAIN_NAMES}
         scores = {
-            one.name: [mean_evaluations(found[one.name], budgets[domain]) for domain, found in solved.items()]
+            one.name: [mean_evaluations(solved[one.name], budget) for solved, budget in finished]
             for one in settings
         }
         ratios = worst_ratios(scores)
@@ -117,8 +110,9 @@ class Round(Study):
     def draw(self, results: Path) -> None:
         """Success curves: a figure for each domain, a panel for each divergence."""
         for domain in DOMAIN_NAMES:
-            if solved := self.solved(results, domain):
-                self._draw(results, domain, solved)
+            solved, budget = self._finished(results, domain)
+            if solved:
+                self._draw(results, domain, solved, budget)
 
     def tables(self, results: Path) -> dict[str, str]:
         """A table for each domain, of the settings that have finished."""
@@ -127,19 +121,21 @@ class Round(Study):
         title = self.name.removeprefix("beyond-")
         blocks = {}
         for domain in DOMAIN_NAMES:
-            if solved := self.solved(results, domain):
+            solved, budget = self._finished(results, domain)
+            if solved:
                 known = labels if self.previous is None else {name: labels[name] for name in solved}
-                references = within(published(results, domain), self._budget(results, domain))
+                references = within(published(results, domain), budget)
                 blocks[f"{title} in {domain}"] = table(header, known, solved, references)
         return blocks
 
-    def _budget(self, results: Path, domain: str) -> int:
-        """Evaluations of a run, fewer where ``--max-evaluations`` has cut runs that are there."""
-        return shortest((self.file(results, domain, one) for one in SETTINGS), self.max_evaluations)
+    def _finished(self, results: Path, domain: str) -> tuple[dict[str, np.ndarray], int]:
+        """The runs that have finished in a domain, and the budget they are compared within."""
+        files = {one.name: self.file(results, domain, one) for one in SETTINGS}
+        return comparable(files, self.max_evaluations)
 
-    def _draw(self, results: Path, domain: str, solved: Mapping[str, np.ndarray]) -> None:
+    def _draw(self, results: Path, domain: str, solved: Mapping[str, np.ndarray], budget: int) -> None:
         """The curves of a domain, the paper's control and its fastest method, dotted, in each panel."""
-        references, budget = published(results, domain), self._budget(results, domain)
+        references = published(results, domain)
         figure, axes = plt.subplots(1, len(DIVERGENCES), figsize=(13, 3.8), layout="constrained", sharey=True)
         fastest = min(references, key=lambda method: mean_evaluations(references[method], budget), default="")
         shown = [method for method in dict.fromkeys(("control", fastest)) if method in references]

@@ -40,28 +40,27 @@ TARGETS = {
 }
 
 
-def verdicts(runs: Mapping[str, Runs], references: Mapping[str, Runs], budgets: Mapping[str, int]) -> str:
+def verdicts(finished: Mapping[str, tuple[Runs, Runs, int]]) -> str:
     """Every setting in every domain that it has run in, as a Markdown table.
 
     Args:
-        runs: For each domain the runs of the settings.
-        references: For each domain the runs of the paper's methods.
-        budgets: For each domain the evaluations of a run.
+        finished: For each domain the runs of the settings, those of the paper's methods, and the evaluations
+            of a run.
     """
     titles = ["setting", "domain", "target", "reached", "best or tied", "twice as fast as control"]
     rows = []
-    for domain, found in runs.items():
-        compared = compare(found, references[domain])
-        for name, evaluations in found.items():
+    for domain, (runs, references, budget) in finished.items():
+        compared = compare(runs, references)
+        for name, evaluations in runs.items():
             slower = [
                 f"{method} (p = {pair.p:.2g})"
                 for (ours, method), pair in compared.items()
                 if ours == name and pair.significant and not pair.better
             ]
-            cells = [name, domain, *_against(TARGETS.get(domain), evaluations, budgets[domain])]
-            known = references[domain]
-            cells.append("" if not known else f"**no**: slower than {', '.join(slower)}" if slower else "yes")
-            cells.append(_twice(evaluations, known["control"]) if "control" in known else "")
+            cells = [name, domain, *_against(TARGETS.get(domain), evaluations, budget)]
+            lost = f"**no**: slower than {', '.join(slower)}" if slower else "yes"
+            cells.append(lost if references else "")
+            cells.append(_twice(evaluations, references["control"]) if "control" in references else "")
             rows.append(cells)
     return markdown_table(titles, rows)
 
