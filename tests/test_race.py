@@ -8,7 +8,7 @@ from scipy.stats import false_discovery_control, mannwhitneyu
 
 import reproduce
 from beyond import race
-from beyond.comparison import compare, holm, published, table
+from beyond.comparison import Finished, compare, holm, published, table
 from beyond.directions import CHALLENGER, INCUMBENT, SETTINGS, Setting
 from beyond.finalists import FINALISTS
 from beyond.race import DIRECTIONS, DOMAIN_NAMES, SEMIFINALS
@@ -242,10 +242,10 @@ def test_targets_reached_and_missed():
     control = np.full(20, 19_000.0)
     other = {"control": control, "SM-R": np.full(20, 9_000.0)}
     finished = {
-        "recurrent-parity": ({"new": fast, "late": 3 * fast}, other, 100_000),
-        "breadcrumb-hard-maze": ({"new": failing}, {"control": np.full(20, np.inf)}, 100_000),
-        "large-scale-101": ({"new": fast}, {}, 100_000),
-        "first-person-maze": ({"new": failing, "quick": fast}, {}, 16_000),
+        "recurrent-parity": Finished({"new": fast, "late": 3 * fast}, other, 100_000),
+        "breadcrumb-hard-maze": Finished({"new": failing}, {"control": np.full(20, np.inf)}, 100_000),
+        "large-scale-101": Finished({"new": fast}, {}, 100_000),
+        "first-person-maze": Finished({"new": failing, "quick": fast}, {}, 16_000),
     }
     parity, late, maze, large, cut, quick = verdicts(finished).splitlines()[2:]
     assert "| 50% of the runs by 20,000 | yes: 60/60, median 10.0k | **no**: slower than SM-R (p = " in parity

@@ -12,7 +12,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 
 from beyond import comparison
-from beyond.comparison import Runs, comparable, published, within
+from beyond.comparison import Finished, comparable, published, within
 from beyond.directions import DIVERGENCES, INCUMBENT
 from beyond.finalists import FINALISTS, budget_of
 from beyond.race import DOMAIN_NAMES, GUESS, SEMIFINALS
@@ -114,20 +114,20 @@ class AgainstFixed(Study):
     def _title(self) -> str:
         return self.name.removeprefix("beyond-")
 
-    def _finished(self, results: Path) -> dict[str, tuple[Runs, Runs, int]]:
-        """By domain the runs that have finished, those they are compared with, and the budget of both.
+    def _finished(self, results: Path) -> dict[str, Finished]:
+        """By domain the runs that have finished, and those they are compared with.
 
         No domain in which none has finished; of what they are compared with, what has.
         """
-        found: dict[str, tuple[Runs, Runs, int]] = {}
+        found = {}
         for domain in self.domains:
             known = fixed(results, domain)
-            finished, budget = comparable(self._files(results, domain) | known, budget_of(domain))
-            references = {name: finished.pop(name) for name in known if name in finished}
-            if finished:
+            runs, budget = comparable(self._files(results, domain) | known, budget_of(domain))
+            references = {name: runs.pop(name) for name in known if name in runs}
+            if runs:
                 paper = within(published(results, domain), budget) if self.paper else {}
                 references |= {name + OF_THE_PAPER: paper[name] for name in self.paper if name in paper}
-                found[domain] = (finished, references, budget)
+                found[domain] = Finished(runs, references, budget)
         return found
 
     def _files(self, results: Path, domain: str) -> dict[str, Path]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import mannwhitneyu
@@ -28,6 +29,20 @@ PAPER: dict[str, SuccessCurves] = {
     figure.domain: figure for figure in (FIGURE_1, FIGURE_3, FIGURE_6, FIGURE_8, *FIGURE_4.panels)
 }
 Runs = Mapping[str, np.ndarray]  # name -> evaluations (R,) at which its runs were solved, inf for never
+
+
+class Finished(NamedTuple):
+    """What has finished in a domain.
+
+    Attributes:
+        runs: Of the new operators.
+        references: The runs that they are compared with.
+        budget: Evaluations of a run, the same for both.
+    """
+
+    runs: Runs
+    references: Runs
+    budget: int
 
 
 def published(results: Path, domain: str) -> dict[str, np.ndarray]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from beyond.comparison import Runs, comparable, published, table, within
+from beyond.comparison import Finished, comparable, published, table, within
 from beyond.directions import CHALLENGER, INCUMBENT, SETTINGS, Setting
 from beyond.race import DOMAIN_NAMES, GUESS, SEMIFINALS
 from beyond.study import COLOURS, Study, file_name
@@ -83,7 +83,7 @@ class Finalists(Study):
         header = ("direction", "exponent", "D")
         places = (*RUNS, *(f"toy, {task}" for task in TOY_TASKS))
         found = {place: self._finished(results, place) for place in places}
-        found = {place: finished for place, finished in found.items() if finished[0]}
+        found = {place: finished for place, finished in found.items() if finished.runs}
         if not found:
             return {}
         blocks = {"targets": verdicts({place: found[place] for place in RUNS if place in found})}
@@ -106,11 +106,11 @@ class Finalists(Study):
                 plain = setting.experiment(DOMAINS[domain](), request, runs, budget_of(domain))
                 yield domain, replace(plain, guess=GUESS), setting
 
-    def _finished(self, results: Path, place: str) -> tuple[Runs, Runs, int]:
-        """The runs that are there, those of the paper's methods, and the budget they are compared within."""
+    def _finished(self, results: Path, place: str) -> Finished:
+        """The runs that are there, and those of the paper's methods."""
         files = {one.name: self.file(results, place, one) for one in SETTINGS}
         runs, budget = comparable(files, budget_of(place))
-        return runs, within(published(results, place), budget), budget
+        return Finished(runs, within(published(results, place), budget), budget)
 
 
 def budget_of(place: str) -> int:

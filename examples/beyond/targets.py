@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from beyond.comparison import Runs, compare
+from beyond.comparison import Finished, compare
 from paper.markdown import markdown_table
 from paper.statistics import middle, solved_by, summary
 
@@ -40,13 +40,8 @@ TARGETS = {
 }
 
 
-def verdicts(finished: Mapping[str, tuple[Runs, Runs, int]]) -> str:
-    """Every setting in every domain that it has run in, as a Markdown table.
-
-    Args:
-        finished: For each domain the runs of the settings, those of the paper's methods, and the evaluations
-            of a run.
-    """
+def verdicts(finished: Mapping[str, Finished]) -> str:
+    """Every setting in every domain that it has run in, beside the paper's methods, as a Markdown table."""
     titles = ["setting", "domain", "target", "reached", "best or tied", "twice as fast as control"]
     rows = []
     for domain, (runs, references, budget) in finished.items():
