@@ -3,11 +3,12 @@
     python examples/fragility.py my-results/figure-6/SM-G-SUM.json
     python examples/fragility.py runs/topdown-maze/SM-G-SO/seed-1
 
-The file is a result of ``reproduce.py`` with the champions beside it, the folder a run of ``evolve.py``. A
-child's outputs diverge by D, or leap past it, on what the champion has seen in an episode; the table has the
-length of such a step in a random direction (SM-R), over the genome's own: the median of some children, and
-inf where no step changes outputs so much. If some millionths of the genome's length are enough, a search for
-a divergence makes children that are safe, and all but their parents.
+The file is a result of ``reproduce.py``, the champions beside it, and read with further parts if there are
+any; the folder is a run of ``evolve.py``. A child's outputs diverge by D, or leap past it, on what the
+champion has seen in an episode; the table has the length of such a step in a random direction (SM-R), over
+the genome's own: the median of some children, and inf where no step changes outputs so much. If some
+millionths of the genome's length are enough, a search for a divergence makes children that are safe, and
+all but their parents.
 """
 
 from __future__ import annotations
@@ -20,12 +21,11 @@ from typing import Any
 
 import numpy as np
 
+from evolution.champions import read_result, read_run
 from evolution.domain import Domain
 from evolution.randomness import Purpose, stream
-from evolution.result import read_champions, solved_at
 from paper.markdown import markdown_table
 from safe_mutation import SMR
-from watch import matching, read_domain, read_run
 
 DIVERGENCE = 0.03
 CHILDREN = 9  # of each champion
@@ -42,11 +42,8 @@ def champions(run: Path) -> tuple[Domain, list[np.ndarray], Sequence[float | Non
     if run.suffix != ".json":
         domain, genome = read_run(run)
         return domain, [genome], [None]
-    domain, network = read_domain(run)
-    found, solved = read_champions(run.with_suffix(".npz")), solved_at(run)
-    if len(found) != len(solved):
-        raise ValueError(f"expected {len(solved)} champions, one of each run in {run}, got {len(found)}")
-    return domain, [matching(domain, network, one.genome) for one in found], solved.tolist()
+    domain, found, solved = read_result(run)
+    return domain, [champion.genome for champion in found], solved.tolist()
 
 
 def steps(domain: Domain, genomes: Sequence[np.ndarray], divergence: float) -> np.ndarray:

@@ -73,6 +73,23 @@ def test_a_result_has_a_row_for_each_run_and_the_medians(tmp_path, capsys):
     assert said.count("| never |") == 3 and "\n3 not solved: median step" in said and "\n3 solved" not in said
 
 
+def test_a_result_in_parts_is_one(tmp_path, capsys):
+    folders = ["--results", str(tmp_path / "results"), "--work", str(tmp_path / "work")]
+    for runs in ("2", "2-3", "4-4"):
+        command = ["figure-1", "--methods", "SM-R", "--runs", runs, "--max-evaluations", "253"]
+        assert reproduce.main([*command, *folders]) == 0
+    capsys.readouterr()
+    result = tmp_path / "results" / "figure-1" / "SM-R.json"
+    assert fragility.main([str(result)]) == 0
+    said = capsys.readouterr().out
+    assert said.count("| never |") == 5 and "\n5 not solved: median step" in said
+    fewer, whole = result.with_name("SM-R.4-4.npz"), result.with_name("SM-R.2-3.npz")
+    shutil.copy(fewer, whole)
+    assert fragility.main([str(result)]) == 2
+    assert "expected 2 champions, one of each run in " in (error := capsys.readouterr().err)
+    assert error.endswith("SM-R.2-3.json, got 1\n")
+
+
 def test_medians_are_of_those_that_solve_the_domain_and_of_the_others():
     solved = [100.0, np.inf, 2000.0, np.inf, np.inf]
     said = fragility.table([np.ones(4)] * 5, solved, np.array([0.1, 0.001, 0.3, 0.002, np.inf]))

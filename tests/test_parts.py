@@ -74,6 +74,15 @@ def test_parts_of_different_experiments_are_refused(tmp_path):
         FIGURES["figure-1"].solved(tmp_path)
 
 
+@pytest.mark.parametrize("text", ["[]", "{}", '{"runs": 3}', '{"runs": [3]}', '{"runs": [{"run": 5}]}'])
+def test_a_part_that_is_something_else_is_named(text, tmp_path):
+    write(tmp_path, "SM-R.json", 0, 5)
+    other = tmp_path / "figure-1" / "SM-R.5-6.json"
+    other.write_text(text)
+    with pytest.raises(ValueError, match=r"expected replicates, .* in .*SM-R\.5-6\.json, got something else"):
+        FIGURES["figure-1"].solved(tmp_path)
+
+
 def test_parts_may_come_from_other_machines_and_devices(tmp_path):
     write(tmp_path, "SM-R.json", 0, 5, versions={"torch": "2.13.0"}, machine="x86_64")
     elsewhere = {"versions": {"torch": "2.12.0"}, "machine": "aarch64", "device": "cuda", "guess": 8}

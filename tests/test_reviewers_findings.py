@@ -129,8 +129,8 @@ def test_a_seed_below_zero_is_refused_in_one_line(tmp_path, capsys):
 
 
 def test_a_record_that_was_changed_is_not_trusted(tmp_path):
-    import watch
     from evolution.atomic_file import write_json
+    from evolution.champions import read_domain
 
     file = tmp_path / "record.json"
     write_json(file, {"domain": {"class": "TopdownMaze", "network": "CompiledConvLSTM(depth=12)"}})
@@ -138,7 +138,7 @@ def test_a_record_that_was_changed_is_not_trusted(tmp_path):
     changed["domain"]["class"] = "FirstPersonMaze"
     file.write_text(json.dumps(changed))
     with pytest.raises(ValueError, match="damaged"):
-        watch.read_domain(file)
+        read_domain(file)
 
 
 def test_a_maze_has_one_heading_and_it_is_no_truth_value():

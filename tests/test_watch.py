@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -78,6 +79,22 @@ def test_of_a_result_the_first_solution_is_shown(solved, shown, result, tmp_path
     write_json(result, content)
     *_, last = DOMAINS["topdown-maze"]().replay(champions[shown].genome)
     np.testing.assert_array_equal(last_frame(tmp_path, result), last)
+
+
+def test_a_result_in_parts_is_one(computed, tmp_path):
+    later = replace(experiment(DOMAINS["topdown-maze"](), "SM-G-SUM", runs=2, max_evaluations=250), first=3)
+    result = shutil.copytree(computed, tmp_path / "results") / "SM-G-SUM.json"
+    part = result.with_name("SM-G-SUM.3-4.json")
+    Search(later, part, tmp_path / "work")()
+    last = [
+        list(DOMAINS["topdown-maze"]().replay(champion.genome))[-1]
+        for champion in read_champions(part.with_suffix(".npz"))
+    ]
+    np.testing.assert_array_equal(last_frame(tmp_path, result, "--replicate", 5), last[1])
+    content = read_json(part)
+    content["runs"][0]["solved_at"] = 240
+    write_json(part, content)
+    np.testing.assert_array_equal(last_frame(tmp_path, result), last[0])
 
 
 def test_says_what_is_wrong_with_a_result(result, tmp_path, capsys):

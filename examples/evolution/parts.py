@@ -40,10 +40,11 @@ def runs_of(files: Sequence[Path]) -> list[dict[str, Any]]:
     """What became of each replicate, from all parts of a result.
 
     Raises:
-        ValueError: If a replicate is in two parts, or they belong to different experiments. They may
-            have been computed in groups of other sizes, on other machines and devices, with other versions.
+        ValueError: If a file is damaged or has something else in it, a replicate is in two parts, or they
+            belong to different experiments. They may have been computed in groups of other sizes, on other
+            machines and devices, with other versions.
     """
-    contents = [read_json(file) for file in files]
+    contents = [_read(file) for file in files]
     records = [content.get("record", {}) for content in contents]
     same = {name: records[0].get(name) for name in OF_PARTS}
     where: dict[int, Path] = {}
@@ -56,3 +57,11 @@ def runs_of(files: Sequence[Path]) -> list[dict[str, Any]]:
                     f"expected each replicate once, got number {number} in {other} and in {file}"
                 )
     return [run for content in contents for run in content["runs"]]
+
+
+def _read(part: Path) -> dict[str, Any]:
+    content = read_json(part)
+    runs = content.get("runs")
+    if isinstance(runs, list) and all(isinstance(run, dict) and "solved_at" in run for run in runs):
+        return content
+    raise ValueError(f"expected replicates, each with when it was solved, in {part}, got something else")
